@@ -1,0 +1,50 @@
+# `make run` needs Python 3.11 or newer and nothing else: it makes its own .venv.
+#   make run                    the digits experiment, every stage, under two minutes
+#   make paper                  the paper's experiment on CIFAR-10
+#   make test / lint / test-slow
+#   make run PYTHON=python3.12  with a Python of your choice
+
+# The first that really runs (a shim may be there and fail), is new enough and can make environments.
+ifndef PYTHON
+PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+endif
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: run paper test test-slow lint clean
+
+run: .venv/installed
+	$(BIN)/confemb run digits
+
+paper: .venv/installed
+	$(BIN)/confemb run paper_cifar10
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
+
+test-slow: .venv/installed-dev
+	$(BIN)/python -m pytest -q -m slow || [ $$? -eq 5 ] # 5: there is none
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The stamps are written last, so a broken installation is made again.
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found: install one, or give its path, make PYTHON=/path/to/python3." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e '.[dev]'
+	@touch .venv/installed $@

@@ -1,0 +1,132 @@
+"""confemb shows how a classifier sees its classes.
+
+    import confemb
+
+    counts, predictions = confemb.load_pairs("predictions.csv")
+    embedding = confemb.SkipGram().embed(counts, seed=0)
+    embedding.cosine().ranked("cat")
+
+This page is the whole public interface. Each name is imported when it is first used, so that
+`import confemb` costs next to nothing and reading predictions needs no neural-network library.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from confemb.class_cells import load_class_names
+    from confemb.datasets import DATASETS, Dataset, DatasetSource, open_dataset
+    from confemb.embedders import EMBEDDERS, Embedder
+    from confemb.embedders.counts import count_similarity
+    from confemb.embedders.skipgram import SkipGram
+    from confemb.embedding import ClassEmbedding, EmbeddingRuns
+    from confemb.errors import ConfembError
+    from confemb.pairs import PairCorpus, PairCounts, count_pairs, pairs_from_confusions
+    from confemb.prediction_files import load_pairs, load_predictions, save_predictions
+    from confemb.predictions import Predictions, predictions_from_scores
+    from confemb.references import REFERENCES
+    from confemb.references.paper import paper_similarities
+    from confemb.reporting.result import Examples, Result
+    from confemb.reporting.write import write_report
+    from confemb.similarity import Agreement, SimilarityMatrix, agreement
+    from confemb.statistics import (
+        GroupSeparation,
+        RunAgreement,
+        RunSummary,
+        group_separation,
+        run_agreement,
+        summarise_runs,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DATASETS",
+    "EMBEDDERS",
+    "REFERENCES",
+    "Agreement",
+    "ClassEmbedding",
+    "ConfembError",
+    "Dataset",
+    "DatasetSource",
+    "Embedder",
+    "EmbeddingRuns",
+    "Examples",
+    "GroupSeparation",
+    "PairCorpus",
+    "PairCounts",
+    "Predictions",
+    "Result",
+    "RunAgreement",
+    "RunSummary",
+    "SimilarityMatrix",
+    "SkipGram",
+    "__version__",
+    "agreement",
+    "count_pairs",
+    "count_similarity",
+    "group_separation",
+    "load_class_names",
+    "load_pairs",
+    "load_predictions",
+    "open_dataset",
+    "pairs_from_confusions",
+    "paper_similarities",
+    "predictions_from_scores",
+    "run_agreement",
+    "save_predictions",
+    "summarise_runs",
+    "write_report",
+]
+
+# Where each public name is, for the import at first use; the block above says the same to type checkers.
+_MODULES = {
+    "DATASETS": "confemb.datasets",
+    "EMBEDDERS": "confemb.embedders",
+    "REFERENCES": "confemb.references",
+    "Agreement": "confemb.similarity",
+    "ClassEmbedding": "confemb.embedding",
+    "ConfembError": "confemb.errors",
+    "Dataset": "confemb.datasets",
+    "DatasetSource": "confemb.datasets",
+    "Embedder": "confemb.embedders",
+    "EmbeddingRuns": "confemb.embedding",
+    "Examples": "confemb.reporting.result",
+    "GroupSeparation": "confemb.statistics",
+    "PairCorpus": "confemb.pairs",
+    "PairCounts": "confemb.pairs",
+    "Predictions": "confemb.predictions",
+    "Result": "confemb.reporting.result",
+    "RunAgreement": "confemb.statistics",
+    "RunSummary": "confemb.statistics",
+    "SimilarityMatrix": "confemb.similarity",
+    "SkipGram": "confemb.embedders.skipgram",
+    "agreement": "confemb.similarity",
+    "count_pairs": "confemb.pairs",
+    "count_similarity": "confemb.embedders.counts",
+    "group_separation": "confemb.statistics",
+    "load_class_names": "confemb.class_cells",
+    "load_pairs": "confemb.prediction_files",
+    "load_predictions": "confemb.prediction_files",
+    "open_dataset": "confemb.datasets",
+    "pairs_from_confusions": "confemb.pairs",
+    "paper_similarities": "confemb.references.paper",
+    "predictions_from_scores": "confemb.predictions",
+    "run_agreement": "confemb.statistics",
+    "save_predictions": "confemb.prediction_files",
+    "summarise_runs": "confemb.statistics",
+    "write_report": "confemb.reporting.write",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's module at first use (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'confemb' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,68 @@
+"""Checkpoints of a training, by Orbax: written whole or not at all, the two newest kept."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+
+from confemb.errors import ConfembError
+from confemb.files import make_folder
+
+
+class Checkpoints:
+    """The checkpoints of one training, one for each finished epoch, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder, creating it where needed."""
+        import orbax.checkpoint as ocp
+
+        self._ocp = ocp
+        self._folder = make_folder(folder).resolve()
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+        self._manager = ocp.CheckpointManager(self._folder, options=options)
+
+    def restore(self, like: Any) -> tuple[Any, list[dict[str, float]]] | None:
+        """Return the newest (state, history), shaped and placed like `like`; None where there is none.
+
+        Raises:
+            ConfembError: the checkpoint is of another network or damaged.
+        """
+        epoch = self._manager.latest_step()
+        if epoch is None:
+            return None
+        ocp = self._ocp
+        leaves, structure = jax.tree.flatten(like)
+        try:
+            saved = self._manager.restore(
+                epoch,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore([ocp.utils.to_shape_dtype_struct(leaf) for leaf in leaves]),
+                    history=ocp.args.JsonRestore(),
+                ),
+            )
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfembError(
+                f"the checkpoint of epoch {epoch} in {self._folder} does not fit this network ({reason}); "
+                "remove that folder to train anew."
+            ) from error
+        return jax.tree.unflatten(structure, saved["state"]), saved["history"]
+
+    def save(self, epoch: int, state: Any, history: list[dict[str, float]]) -> None:
+        """Write the state after `epoch` and the history so far."""
+        ocp = self._ocp
+        self._manager.save(
+            epoch,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(jax.tree.leaves(state)), history=ocp.args.JsonSave(history)
+            ),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._manager.close()

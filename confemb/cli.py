@@ -1,0 +1,272 @@
+"""The command line: parses, calls, prints."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from confemb.errors import ConfembError, unknown_name
+
+if TYPE_CHECKING:
+    from confemb.experiment import Experiment
+    from confemb.similarity import SimilarityMatrix
+
+app = typer.Typer(
+    name="confemb",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Shows how a classifier sees its classes: embeds them from its top-k predictions.",
+)
+
+ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or a name: confemb list.")]
+OutFolder = Annotated[Path | None, typer.Option("--out", help="The result folder. Default: reports/NAME.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as training.epochs=2.")
+]
+ResultFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a result.")]
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Shows how a classifier sees its classes: embeds them from its top-k predictions."""
+    # --debug is read in `main`, which is where errors arrive.
+    if version:
+        from confemb import __version__
+
+        typer.echo(f"confemb {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
+    """Run every stage of an experiment; go on where a stopped run left off."""
+    folder = _run(experiment, out, overrides, "report")
+    _print_result(folder)
+
+
+@app.command()
+def train(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
+    """Train an experiment's classifier."""
+    typer.echo(f"weights: {_run(experiment, out, overrides, 'train') / 'weights.safetensors'}")
+
+
+@app.command()
+def predict(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
+    """Train an experiment's classifier where needed, and predict."""
+    typer.echo(f"predictions: {_run(experiment, out, overrides, 'predict') / 'predictions.parquet'}")
+
+
+@app.command()
+def embed(
+    predictions: Annotated[
+        str, typer.Argument(metavar="PREDICTIONS", help="Parquet, CSV, NPZ or a confusion matrix (CSV); - reads stdin.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The result folder.")],
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
+    ] = None,
+    k: Annotated[int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")] = None,
+    self_pairs: Annotated[str, typer.Option(help="Pairs of a class with itself: keep or drop.")] = "keep",
+    missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
+    embedder: Annotated[str, typer.Option(help="How pairs become vectors: confemb list embedders.")] = "skipgram",
+    dim: Annotated[int, typer.Option(help="Embedding dimensions.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    reference: Annotated[str | None, typer.Option(help="Compare with it: confemb list references.")] = None,
+    title: Annotated[str | None, typer.Option(help="The report's heading. Default: the file's name.")] = None,
+) -> None:
+    """Embed the classes of any classifier from its predictions."""
+    from confemb.class_cells import load_class_names
+    from confemb.experiment import EmbeddingSection
+    from confemb.files import sha256_file
+    from confemb.pipeline import embed_predictions
+    from confemb.prediction_files import load_pairs
+
+    counts, found = load_pairs(
+        predictions,
+        class_names=None if classes is None else load_class_names(classes),
+        k=k,
+        self_pairs=_choice("--self-pairs", self_pairs, "keep", "drop"),
+        missing_classes=_choice("--missing-classes", missing_classes, "error", "drop"),
+    )
+    if counts.k == 1:
+        _warn("each picture has one predicted class only; that rarely carries an embedding (3 or more do).")
+    standard_input = predictions == "-"
+    name = "standard input" if standard_input else Path(predictions).name
+    embed_predictions(
+        counts,
+        found,
+        EmbeddingSection(name=embedder, seeds=seeds, dim=dim),  # type: ignore[call-arg]  # the embedder's own option
+        out,
+        seed=seed,
+        title=title or f"Class similarities from {name}",
+        reference=reference,
+        source={"file": name} if standard_input else {"file": name, "sha256": sha256_file(predictions)},
+    )
+    _print_result(out)
+
+
+@app.command()
+def report(folder: ResultFolder) -> None:
+    """Write a result's tables, figures and report.html again, from what is there."""
+    from confemb.pipeline import write_result_report
+
+    write_result_report(folder)
+    _print_result(folder)
+
+
+@app.command()
+def similar(
+    folder: ResultFolder,
+    class_name: Annotated[str, typer.Argument(metavar="CLASS")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 10,
+) -> None:
+    """Print the classes nearest to one, with the spread over seeds."""
+    similarity = _result_similarity(folder)
+    order = similarity.order_for(class_name)[:top]
+    row = similarity.index(class_name)
+    width = max(len(similarity.class_names[i]) for i in order)
+    for i in order:
+        line = f"{similarity.class_names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
+        if similarity.low is not None and similarity.high is not None:
+            line += f"  [{similarity.low[row, i]:+.3f}, {similarity.high[row, i]:+.3f}]"
+        typer.echo(line)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A result folder, a square CSV, or a reference.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+) -> None:
+    """Tell how well two results, or a result and a reference, agree."""
+    from confemb.similarity import agreement
+
+    first, second = _similarity(a), _similarity(b)
+    found = agreement(first, second)
+    typer.echo(f"Spearman {found.spearman:.3f}, Pearson {found.pearson:.3f} over {found.pairs} pairs")
+    typer.echo(f"nearest class the same for {found.nearest_right} of {found.nearest_columns} classes")
+    for name, here, there in found.nearest_wrong:
+        typer.echo(f"  {name}: {here} in {a}, {there} in {b}")
+
+
+@app.command(name="list")
+def list_names(
+    kind: Annotated[str, typer.Argument(help="datasets, classifiers, embedders, references or experiments")],
+) -> None:
+    """Print the names that are known."""
+    if kind == "experiments":
+        from confemb.experiment import experiment_names
+
+        names = experiment_names()
+    else:
+        from confemb.classifiers import CLASSIFIERS
+        from confemb.datasets import DATASETS
+        from confemb.embedders import EMBEDDERS
+        from confemb.references import REFERENCES
+
+        registries = {r.kind + "s": r for r in (DATASETS, CLASSIFIERS, EMBEDDERS, REFERENCES)}
+        if kind not in registries:
+            raise unknown_name("kind of name", kind, [*registries, "experiments"])
+        names = registries[kind].names()
+    for name in names:
+        typer.echo(name)
+
+
+@app.command()
+def fetch(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="cifar10, tfds:NAME, ...")],
+    path: Annotated[str | None, typer.Option(help="A TFDS folder to look in first, or an image folder.")] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Resize the pictures to this many pixels.")] = None,
+) -> None:
+    """Get and prepare a dataset ahead of time."""
+    from confemb.datasets import open_dataset
+    from confemb.progress import Display
+
+    source = open_dataset(dataset, path=path, image_size=image_size)
+    with Display().bar() as update:
+        source.fetch(update)
+        parts = [source.load(split) for split in source.splits]
+    for part in parts:
+        typer.echo(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
+
+
+def main() -> None:
+    """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 when interrupted."""
+    import os
+
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except ConfembError as error:
+        if debug:
+            raise
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _fail("stopped; the same command goes on from here.", 130)
+    except BrokenPipeError:
+        # Whoever read the output has gone (`confemb similar ... | head`); nothing is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"{type(error).__name__}: {error} (this is a failure of confemb; --debug shows where)", 1)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"confemb: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _warn(message: str) -> None:
+    print(f"confemb: note: {message}", file=sys.stderr)
+
+
+def _choice(option: str, value: str, *allowed: str) -> Any:
+    if value not in allowed:
+        raise unknown_name("value", value, allowed, where=option)
+    return value
+
+
+def _run(name: str, out: Path | None, overrides: list[str] | None, until: Any) -> Path:
+    from confemb.experiment import load_experiment
+    from confemb.pipeline import run_experiment
+
+    experiment: Experiment = load_experiment(name, overrides)
+    folder = out or Path("reports") / experiment.name
+    run_experiment(experiment, folder, until=until)
+    return folder
+
+
+def _print_result(folder: Path) -> None:
+    typer.echo((folder / "tables.md").read_text(encoding="utf-8"))
+    typer.echo(f"report: {folder / 'report.html'}")
+
+
+def _result_similarity(folder: Path) -> "SimilarityMatrix":
+    from confemb.embedding import EmbeddingRuns
+    from confemb.pipeline import RUNS, open_result
+    from confemb.statistics import summarise_runs
+
+    open_result(folder)
+    return summarise_runs(EmbeddingRuns.load(folder / RUNS)).similarity
+
+
+def _similarity(what: str) -> "SimilarityMatrix":
+    from confemb.pipeline import load_reference
+    from confemb.references import REFERENCES
+    from confemb.similarity import SimilarityMatrix
+
+    path = Path(what)
+    if path.is_dir():
+        return _result_similarity(path)
+    if path.is_file():
+        return SimilarityMatrix.load_matrix(path)
+    if what not in REFERENCES.names():
+        raise unknown_name("result or reference", what, REFERENCES.names())
+    return load_reference(what)

@@ -1,0 +1,67 @@
+"""Decoding one picture to an array."""
+
+import io
+import struct
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from confemb.errors import ConfembError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+# Only these are tried, whatever a file is called: Pillow knows others, and one of them runs a program.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
+
+def decode_picture(source: Path | bytes, *, mode: str, image_size: int | None, where: str) -> np.ndarray:
+    """Decode a picture file.
+
+    Args:
+        source: a path, or the file's bytes.
+        mode: "RGB" (3 channels) or "L" (grey, 1 channel).
+        image_size: where given, the shorter side is resized to it (bilinear, antialiased) and the centre is cut out.
+        where: what the picture is called in messages.
+
+    Returns:
+        (H, W, C) uint8.
+
+    Raises:
+        ConfembError: not a picture, a broken one, one with more than 8 bits a channel, or one so large that decoding
+            it could be an attack (Pillow's `MAX_IMAGE_PIXELS`).
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+                if image.mode.startswith(("I", "F")):
+                    raise ConfembError(f"{where} has more than 8 bits a channel: convert it to an 8-bit picture.")
+                picture = image.convert(mode)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ConfembError(f"{where} is too large to be decoded safely ({error}): make it smaller.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise ConfembError(f"{where} cannot be read as a picture ({error}): mend or remove it.") from error
+    if image_size is not None:
+        picture = resize_and_crop(picture, image_size)
+    pixels = np.array(picture, dtype=np.uint8)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def resize_and_crop(picture: "PillowImage", size: int) -> "PillowImage":
+    """Resize a PIL image's shorter side to `size` and cut out the central square."""
+    from PIL import Image
+
+    width, height = picture.size
+    if (width, height) == (size, size):
+        return picture
+    scale = size / min(width, height)
+    width, height = max(size, round(width * scale)), max(size, round(height * scale))
+    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - size) // 2, (height - size) // 2
+    return picture.crop((left, top, left + size, top + size))

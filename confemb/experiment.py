@@ -1,0 +1,237 @@
+"""An experiment's configuration: read from TOML, checked, every key known."""
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from confemb.errors import ConfembError, unknown_name
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    # Unknown keys are refused: a misspelt one must not be a silent default.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _PluginSection(_Section):
+    # Keys beyond the ones named here are the plug-in's own options; the plug-in's signature checks them.
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The plug-in's own options."""
+        return dict(self.model_extra or {})
+
+
+class DatasetSection(_Section):
+    """Which pictures: `name` from the registry (or `tfds:NAME`), its folder, and which splits do what."""
+
+    name: str
+    path: str | None = None
+    image_size: PositiveInt | None = None
+    train: str = "train"
+    test: str | None = "test"
+    predict: Annotated[list[str], Field(min_length=1)] = ["train", "test"]
+
+
+class ClassifierSection(_PluginSection):
+    """Which network, and its own options."""
+
+    name: str
+
+
+class TrainingSection(_Section):
+    """How the network is trained: SGD with momentum, one jit-compiled step.
+
+    `schedule` shapes the learning rate: "triangle" rises linearly from a fifth of `learning_rate` over the first
+    `warmup` share of the steps and falls linearly to zero, "cosine" rises alike and falls as a cosine, "step" is
+    multiplied by 0.1 every `step_epochs` epochs.
+    """
+
+    epochs: PositiveInt
+    batch_size: PositiveInt = 128
+    learning_rate: Annotated[float, Field(gt=0)]
+    momentum: Probability = 0.9
+    nesterov: bool = True
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    label_smoothing: Probability = 0.0
+    schedule: Literal["triangle", "cosine", "step"] = "triangle"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    step_epochs: PositiveInt = 350
+    ema_decay: Probability | None = None
+
+
+class PredictionSection(_Section):
+    """How many classes to keep for each picture; `mirror` averages the logits of a picture and its mirror image."""
+
+    k: PositiveInt = 3
+    mirror: bool = False
+
+
+class PairsSection(_Section):
+    """Which (true, predicted) pairs are counted."""
+
+    k: PositiveInt = 3
+    self_pairs: Literal["keep", "drop"] = "keep"
+    missing_classes: Literal["error", "drop"] = "error"
+
+
+class EmbeddingSection(_PluginSection):
+    """Which embedder, over how many seeds (`seed`, `seed` + 1, ...), and its own options (`dim`, `order`, ...)."""
+
+    name: str = "skipgram"
+    seeds: PositiveInt = 20
+
+
+class ReportSection(_Section):
+    """What the report shows: declared groups of classes, a reference, how many example pictures."""
+
+    groups: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
+    reference: str | None = None
+    examples: Annotated[int, Field(ge=0, le=64)] = 8
+
+
+class Experiment(_Section):
+    """One experiment, complete: everything a result depends on."""
+
+    name: str
+    title: str
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    dataset: DatasetSection
+    classifier: ClassifierSection
+    training: TrainingSection
+    prediction: PredictionSection = PredictionSection()
+    pairs: PairsSection = PairsSection()
+    embedding: EmbeddingSection = EmbeddingSection()
+    report: ReportSection = ReportSection()
+
+
+def experiment_folders() -> list[Path]:
+    """Return where experiments are looked for by bare name: ./experiments, then those shipped with confemb."""
+    shipped = Path(__file__).parent / "experiments"
+    checkout = Path(__file__).parent.parent / "experiments"
+    return [folder for folder in (Path("experiments"), shipped, checkout) if folder.is_dir()]
+
+
+def experiment_names() -> list[str]:
+    """Return the bare names of all experiments that are found, sorted."""
+    return sorted({path.stem for folder in experiment_folders() for path in folder.glob("*.toml")})
+
+
+def load_experiment(name_or_path: str, overrides: list[str] | None = None) -> Experiment:
+    """Read an experiment by file, bare name, or "-" for standard input, and check it.
+
+    Args:
+        name_or_path: a TOML file, or the bare name of one in the experiments folder.
+        overrides: "section.key=value" texts that replace single values; the value is read as TOML, or
+            as a plain string where it is not TOML.
+
+    Raises:
+        ConfembError: a file that is missing or not TOML, an unknown key (the nearest known one is
+            named), or a value of the wrong type or out of range.
+    """
+    if name_or_path == "-":
+        name, where, table = "stdin", "standard input", _parse(sys.stdin.buffer.read(), "standard input")
+    else:
+        path = _find(name_or_path)
+        name, where, table = path.stem, str(path), _read(path, seen=())
+    for override in overrides or []:
+        _override(table, override)
+    table.setdefault("name", name)
+    table.setdefault("title", name)
+    try:
+        return Experiment.model_validate(table)
+    except ValidationError as error:
+        raise _explain(error, where) from None
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or os.sep in name_or_path:
+        if not path.is_file():
+            raise ConfembError(f"there is no experiment file {path}; give a TOML file or a name: {_known()}.")
+        return path
+    for folder in experiment_folders():
+        if (folder / f"{name_or_path}.toml").is_file():
+            return folder / f"{name_or_path}.toml"
+    raise unknown_name("experiment", name_or_path, experiment_names())
+
+
+def _known() -> str:
+    return ", ".join(experiment_names()) or "none found"
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise ConfembError(f"{path} extends itself; remove the circle of `extends`.")
+    try:
+        table = _parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
+    base = table.pop("extends", None)
+    if base is None:
+        return table
+    if not isinstance(base, str):
+        raise ConfembError(f"{path}: `extends` must be the name of an experiment, in quotes.")
+    sibling = path.parent / f"{base.removesuffix('.toml')}.toml"
+    parent = _read(sibling if sibling.is_file() else _find(base), (*seen, path.resolve()))
+    return _merge(parent, table)
+
+
+def _parse(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfembError(f"{where} is not valid TOML: {error}.") from error
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        # Another classifier or embedder has other options: the base's do not carry over.
+        if both and value.get("name", merged[key].get("name")) == merged[key].get("name"):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfembError(f"--set {override!r} must be KEY=VALUE, for example training.epochs=2.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfembError(f"--set {override!r}: {section!r} is a value, not a section.")
+    table[last] = value
+
+
+def _explain(error: ValidationError, where: str) -> ConfembError:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        model: Any = Experiment
+        for part in location[:-1]:
+            model = model.model_fields[part].annotation
+        section = f"the section [{'.'.join(location[:-1])}] of {where}" if location[:-1] else where
+        return unknown_name("key", location[-1], model.model_fields, where=section)
+    if first["type"] == "missing":
+        return ConfembError(f"{where} lacks the key {key!r}; add it.")
+    return ConfembError(
+        f"{where}: {key} = {first['input']!r} is not allowed: {first['msg'][0].lower()}{first['msg'][1:]}."
+    )

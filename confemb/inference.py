@@ -1,0 +1,121 @@
+"""Prediction: jit-compiled, the batch sharded over all devices, only the top k kept."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from confemb.classifiers import Network
+from confemb.datasets import Dataset
+from confemb.errors import ConfembError
+from confemb.predictions import Predictions, check_k
+
+BATCH_SIZE = 256
+
+
+@functools.partial(jax.jit, static_argnames=("graph", "mirror"))
+def _logits(graph: Any, state: Any, images: jax.Array, mirror: bool) -> jax.Array:
+    """Return (n, K) float32 logits of (n, H, W, C) uint8 pictures; `mirror` averages with the mirror images'."""
+    network = nnx.merge(graph, state, copy=True)
+    network.eval()
+    logits = network(network.prepare(images))
+    if mirror:
+        logits = (logits + network(network.prepare(images[:, :, ::-1]))) / 2
+    return logits.astype(jnp.float32)
+
+
+def batched_logits(
+    network: Network, images: np.ndarray, *, mirror: bool = False, batch_size: int = BATCH_SIZE
+) -> Iterator[np.ndarray]:
+    """Yield (n, K) float32 logits, batch by batch, for every picture once, in order.
+
+    The last partial batch is filled up for the devices and cut again, so one compiled program serves all.
+    """
+    mesh = Mesh(np.array(jax.devices()), ("batch",))
+    batch_size = -(-batch_size // mesh.size) * mesh.size
+    by_batch = NamedSharding(mesh, PartitionSpec("batch"))
+    graph, state = nnx.split(network)
+    state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+    for start in range(0, len(images), batch_size):
+        batch = np.asarray(images[start : start + batch_size])
+        filled = np.concatenate([batch, np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)])
+        yield np.asarray(_logits(graph, state, jax.device_put(filled, by_batch), mirror))[: len(batch)]
+
+
+def evaluate(network: Network, dataset: Dataset) -> tuple[float, float]:
+    """Return (mean cross-entropy in nats, accuracy from 0 to 1) over a dataset."""
+    loss, right, start = 0.0, 0, 0
+    for logits in batched_logits(network, dataset.images):
+        labels = dataset.labels[start : start + len(logits)]
+        start += len(logits)
+        loss += float(optax.softmax_cross_entropy_with_integer_labels(logits, labels).sum())
+        right += int((logits.argmax(axis=1) == labels).sum())
+    return loss / len(dataset), right / len(dataset)
+
+
+def predict(
+    network: Network,
+    datasets: list[Dataset],
+    *,
+    k: int,
+    mirror: bool = False,
+    classifier: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Predictions:
+    """Return the `k` most probable classes of every picture of the datasets, one after the other.
+
+    Args:
+        network: gives logits over the datasets' classes, in their order.
+        datasets: splits of one dataset; each picture's split is recorded.
+        k: classes kept for each picture; equal probabilities go by class index, lowest first.
+        mirror: average the logits of a picture and of its mirror image.
+        classifier: the classifier's name, recorded.
+        progress: called with (pictures done, pictures in all).
+
+    Raises:
+        ConfembError: k larger than the number of classes, splits with different classes, or logits that
+            are not finite.
+    """
+    names = datasets[0].class_names
+    if any(dataset.class_names != names for dataset in datasets):
+        raise ConfembError(f"the splits of {datasets[0].name} have different classes; they must be the same.")
+    check_k(k, len(names))
+    total = sum(len(dataset) for dataset in datasets)
+    top_classes = np.empty((total, k), np.int32)
+    top_probs = np.empty((total, k), np.float32)
+    done = 0
+    for dataset in datasets:
+        for logits in batched_logits(network, dataset.images, mirror=mirror):
+            if not np.isfinite(logits).all():
+                row = int(np.argmin(np.isfinite(logits).all(axis=1)))
+                raise ConfembError(f"the classifier gives logits that are not finite for picture {done + row}.")
+            probs, classes = _top_probabilities(logits, k)
+            top_probs[done : done + len(logits)] = probs
+            top_classes[done : done + len(logits)] = classes
+            done += len(logits)
+            if progress is not None:
+                progress(done, total)
+    if done != total:
+        raise RuntimeError(f"{total} pictures went in, {done} predictions came out")
+    return Predictions(
+        np.concatenate([dataset.labels for dataset in datasets]),
+        top_classes,
+        top_probs,
+        names,
+        np.concatenate([np.asarray(dataset.ids, dtype=object) for dataset in datasets]),
+        np.concatenate([np.full(len(dataset), dataset.split, dtype=object) for dataset in datasets]),
+        dataset=datasets[0].name,
+        classifier=classifier,
+    )
+
+
+@functools.partial(jax.jit, static_argnames="k")
+def _top_probabilities(logits: jax.Array, k: int) -> list[jax.Array]:
+    # lax.top_k puts the lower index first among equals, as `confemb.predictions.top_k` does.
+    return jax.lax.top_k(jax.nn.softmax(logits, axis=-1), k)

@@ -1,0 +1,238 @@
+"""The formats of prediction files: CSV rows, Parquet and NPZ bytes, confusion matrices -> records.
+
+Messages name the row or key; `confemb.prediction_files` puts the file's name before them.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from confemb.class_cells import encode_classes
+from confemb.errors import ConfembError, quoted_list, unknown_name
+from confemb.files import read_arrays
+from confemb.predictions import Predictions, check_class_names, predictions_from_scores
+
+_TOP_COLUMN = re.compile(r"top[0-9]+")
+_NPZ_ARRAYS = frozenset(
+    {"labels", "probs", "logits", "topk", "top_classes", "top_probs", "class_names", "ids", "splits"}
+)
+
+
+def parse_prediction_rows(rows: list[list[str]], class_names: tuple[str, ...] | None) -> Predictions:
+    """Build predictions from a CSV file's rows, header first, all equally long."""
+    header, *body = rows
+    if _is_square(header, body):
+        raise ConfembError("a confusion matrix holds no single predictions: `confemb embed` and `load_pairs` read it.")
+    columns = {name: np.array(cells, dtype=object) for name, cells in zip(header, zip(*body, strict=True), strict=True)}
+    return _from_columns(columns.get, list(columns), class_names, lambda row: f"line {row + 2}", {})
+
+
+def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
+    """Build predictions from a Parquet file's bytes; class names in its metadata go before those given."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ConfembError(f"the Parquet file is broken or no Parquet at all ({error}): write it again.") from error
+    names = given
+    if "class_names" in metadata:
+        try:
+            names = tuple(check_class_names(json.loads(metadata["class_names"])))
+        except (ValueError, TypeError) as error:
+            raise ConfembError(f"the metadata's 'class_names' is no JSON list of names ({error}).") from error
+
+    def read(name: str) -> np.ndarray | None:
+        if name not in table.column_names:
+            return None
+        column = table[name]
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if column.null_count:
+            row = column.is_null().index(True).as_py()
+            raise ConfembError(f"row {row} has no value in column {name!r}: fill it or leave the row out.")
+        return np.asarray(column.to_numpy())
+
+    return _from_columns(read, table.column_names, names, lambda row: f"row {row}", metadata)
+
+
+def _from_columns(
+    read: Callable[[str], np.ndarray | None],
+    header: list[str],
+    class_names: tuple[str, ...] | None,
+    row_name: Callable[[int], str],
+    metadata: Mapping[str, str],
+) -> Predictions:
+    """Build predictions from a table's columns, each (N,), read by name."""
+    k = sum(1 for name in header if _TOP_COLUMN.fullmatch(name))
+    names = ["label", *(f"top{rank + 1}" for rank in range(max(k, 1)))]
+    prob_names = [f"prob{rank + 1}" for rank in range(k)]
+    absent = [name for name in names if name not in header]
+    if absent:
+        raise ConfembError(
+            f"there is no column {absent[0]!r}; its columns are {quoted_list(header, limit=12)}, and predictions need "
+            "'label' and 'top1', 'top2', ... without a gap."
+        )
+    known_probs = [name for name in header if re.fullmatch(r"prob[0-9]+", name)]
+    if known_probs and set(known_probs) != set(prob_names):
+        raise ConfembError(
+            f"there are {k} columns top1..top{k} but the probabilities {quoted_list(known_probs)}: give "
+            f"prob1..prob{k}, or none."
+        )
+    cells: dict[str, np.ndarray] = {}
+    for name in names:
+        column = read(name)
+        assert column is not None
+        if column.dtype.kind not in "iuO":
+            raise ConfembError(f"column {name!r} holds {column.dtype}; it must hold class names or whole numbers.")
+        cells[name] = column
+    indices, class_names = encode_classes(cells, class_names, row_name=row_name)
+    probs = [_numbers(read(name), name, row_name) for name in prob_names if known_probs]
+    ids, splits = (None if (column := read(name)) is None else column.astype(str) for name in ("id", "split"))
+    return Predictions(
+        indices["label"],
+        np.stack([indices[name] for name in names[1:]], axis=1),
+        np.stack(probs, axis=1).astype(np.float32) if probs else None,
+        class_names,
+        ids,
+        splits,
+        dataset=metadata.get("dataset", ""),
+        classifier=metadata.get("classifier", ""),
+    )
+
+
+def _numbers(column: np.ndarray | None, name: str, row_name: Callable[[int], str]) -> np.ndarray:
+    """Return a column of probabilities as (N,) float64, or name the first cell that is no number."""
+    assert column is not None
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError):
+        for row, cell in enumerate(column):
+            try:
+                float(cell)
+            except (TypeError, ValueError):
+                raise ConfembError(f"{row_name(row)} has {cell!r} in column {name!r}: it must be a number.") from None
+        raise
+
+
+def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int) -> Predictions:
+    """Build predictions from an NPZ file's bytes; class names in it go before those given."""
+    contents = read_arrays(data, _NPZ_ARRAYS)
+    forms = [name for name in ("probs", "logits", "topk", "top_classes") if name in contents]
+    if "labels" not in contents or len(forms) != 1:
+        raise ConfembError(
+            f"an NPZ file needs 'labels' and one of 'probs', 'logits', 'topk' or 'top_classes'; this one "
+            f"holds {quoted_list(contents)}."
+        )
+    values, labels = contents[forms[0]], contents["labels"]
+    if labels.ndim != 1 or values.ndim != 2 or len(labels) != len(values):
+        raise ConfembError(
+            f"'labels' has shape {labels.shape} and {forms[0]!r} {values.shape}; they must be (N,) and "
+            f"({'N, k' if forms[0].startswith('top') else 'N, K'}) with the same N."
+        )
+    names = given
+    if "class_names" in contents:
+        names = tuple(check_class_names([str(name) for name in contents["class_names"].tolist()]))
+    ids, splits = (contents[name].astype(str) if name in contents else None for name in ("ids", "splits"))
+    columns = {"labels": _class_array(labels, "labels")}
+    if forms[0] in ("probs", "logits"):
+        if values.dtype.kind not in "fiu":
+            raise ConfembError(f"{forms[0]!r} holds {values.dtype}; it must hold numbers.")
+        if names is None:
+            names = tuple(map(str, range(values.shape[1])))
+        indices, names = encode_classes(columns, names, row_name=lambda row: f"row {row}")
+        return predictions_from_scores(
+            values,
+            indices["labels"],
+            names,
+            k=min(keep, len(names)),
+            logits=forms[0] == "logits",
+            ids=ids,
+            splits=splits,
+        )
+    values = _class_array(values, forms[0])
+    columns |= {f"{forms[0]}[:, {rank}]": values[:, rank] for rank in range(values.shape[1])}
+    indices, names = encode_classes(columns, names, row_name=lambda row: f"row {row}")
+    label_indices, *ranks = indices.values()
+    top = np.stack(ranks, axis=1) if ranks else np.empty((len(labels), 0), np.int64)
+    return Predictions(label_indices, top, contents.get("top_probs"), names, ids, splits)
+
+
+def _class_array(values: np.ndarray, name: str) -> np.ndarray:
+    """Return whole numbers as they are and strings as objects; raise for anything else."""
+    if values.dtype.kind in "iu":
+        return values
+    if values.dtype.kind != "U":
+        raise ConfembError(f"{name!r} holds {values.dtype}; it must hold whole numbers or class names.")
+    return values.astype(object)
+
+
+def _is_square(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    return list(header[1:]) == [row[0] for row in rows]
+
+
+def has_predictions(rows: Sequence[Sequence[str]]) -> bool:
+    """Tell a table of predictions from a confusion matrix, which may have a class called "label"."""
+    header, *body = rows
+    named = "label" in header or any(_TOP_COLUMN.fullmatch(name) for name in header)
+    return named and not _is_square(header, body)
+
+
+def parse_confusions(rows: list[list[str]], given: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return (K, K) int64 counts and their class names, from a CSV file's rows, header first.
+
+    Where class names are given they set the order, and must contain all those of the file.
+    """
+    header, *body = rows
+    names = header[1:]
+    if len(body) != len(names):
+        raise ConfembError(
+            f"it has {len(names)} columns and {len(body)} rows of counts: a confusion matrix must be square, with the "
+            "class names as header and first column, and predictions need the columns 'label' and 'top1'."
+        )
+    for line, (name, row) in enumerate(zip(names, body, strict=True), start=2):
+        if row[0] != name:
+            raise ConfembError(
+                f"line {line} is of {row[0]!r} where the header has {name!r}: header and first column must name the "
+                "same classes in the same order."
+            )
+    check_class_names(names)
+    counts = np.empty((len(names), len(names)))
+    for line, (true, row) in enumerate(zip(names, body, strict=True), start=2):
+        for column, cell in enumerate(row[1:]):
+            try:
+                counts[line - 2, column] = float(cell)
+            except ValueError:
+                raise ConfembError(
+                    f"line {line} ({true!r}) has {cell!r} under {names[column]!r}: counts must be whole numbers."
+                ) from None
+    bad = ~np.isfinite(counts) | (counts < 0) | (counts != np.floor(counts))
+    if bad.any():
+        row_index, column = np.argwhere(bad)[0]
+        raise ConfembError(
+            f"line {row_index + 2} ({names[row_index]!r}) has {body[row_index][column + 1]} under {names[column]!r}: "
+            "counts must be whole numbers of at least 0, not shares."
+        )
+    if counts.sum() > 2**53:
+        raise ConfembError("its counts add up to more than 2^53 and are not exact: divide them all by one number.")
+    whole = counts.astype(np.int64)
+    if given is None:
+        return whole, tuple(names)
+    given = tuple(check_class_names(given))
+    index = positions(names, given)
+    placed = np.zeros((len(given), len(given)), np.int64)
+    placed[np.ix_(index, index)] = whole
+    return placed, given
+
+
+def positions(own: Sequence[str], given: Sequence[str]) -> np.ndarray:
+    """Return (K,) the index in `given` of each of a file's own classes; raise for one that is not there."""
+    index = {name: i for i, name in enumerate(given)}
+    for name in own:
+        if name not in index:
+            raise unknown_name("class", name, given, where="the class names given, though the file has it")
+    return np.array([index[name] for name in own])

@@ -1,0 +1,95 @@
+"""The manifest of a result folder: what was run, on what, with which outcome, and which files belong to it."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from confemb import __version__
+from confemb.errors import ConfembError
+from confemb.files import make_folder, sha256_file, write_json
+
+MANIFEST = "manifest.json"
+_PACKAGES = ("numpy", "scipy", "pandas", "gensim", "jax", "jaxlib", "flax", "optax", "matplotlib", "seaborn")
+
+
+class Manifest:
+    """A result folder's `manifest.json`: facts about the run, and for each finished stage its key and files.
+
+    A stage's key is a hash of everything its outcome depends on. A stage is done when its key is the
+    recorded one and its files are there unchanged; whatever else lies in the folder is never trusted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the manifest of `folder`, empty where there is none; raises ConfembError for a broken one."""
+        self.folder = folder
+        self.values: dict[str, Any] = {"confemb": __version__, "stages": {}}
+        path = folder / MANIFEST
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise ConfembError(f"cannot read {path}: {error}; remove it to run every stage anew.") from error
+        if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+            raise ConfembError(f"{path} is no confemb manifest; choose another folder, or remove it.")
+        self.values = content
+
+    @property
+    def stages(self) -> dict[str, Any]:
+        """Stage name -> {key, files, seconds, ...facts}."""
+        return self.values["stages"]
+
+    def is_done(self, stage: str, key: str) -> bool:
+        """Tell whether `stage` was finished with this key and its files are all there, unchanged."""
+        record = self.stages.get(stage)
+        if record is None or record.get("key") != key:
+            return False
+        return all(
+            (self.folder / name).is_file() and sha256_file(self.folder / name) == digest
+            for name, digest in record["files"].items()
+        )
+
+    def record(self, stage: str, key: str, files: list[str], **facts: Any) -> None:
+        """Note a finished stage with its key, its files' hashes and some facts, and save the manifest."""
+        self.stages[stage] = {
+            "key": key,
+            **facts,
+            "files": {name: sha256_file(self.folder / name) for name in sorted(files)},
+        }
+        self.save()
+
+    def forget_after(self, stage: str, order: tuple[str, ...]) -> None:
+        """Drop the records of `stage` and of all that follow it in `order`."""
+        for later in order[order.index(stage) :]:
+            self.stages.pop(later, None)
+
+    def file(self, name: str) -> Path | None:
+        """Return the path of a recorded file, or None where no stage recorded it."""
+        recorded = any(name in record["files"] for record in self.stages.values())
+        return self.folder / name if recorded else None
+
+    def save(self) -> None:
+        """Write the manifest, whole or not at all."""
+        self.values["confemb"] = __version__
+        make_folder(self.folder)
+        write_json(self.folder / MANIFEST, self.values)
+
+
+def stage_key(*parts: Any) -> str:
+    """Return a hash (16 hexadecimal digits) of JSON-able values."""
+    content = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

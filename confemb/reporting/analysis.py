@@ -1,0 +1,143 @@
+"""Everything a report says, worked out once from a `Result`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from confemb.embedders.counts import count_similarity
+from confemb.reporting.layout import Cluster, Seriation, find_clusters, seriate
+from confemb.reporting.result import Result
+from confemb.similarity import Agreement, SimilarityMatrix, agreement
+from confemb.statistics import (
+    GroupSeparation,
+    RunAgreement,
+    RunSummary,
+    group_of,
+    group_separation,
+    run_agreement,
+    summarise_runs,
+)
+
+# Up to here every class and pair is shown; beyond, neighbour lists, strongest pairs and clusters.
+MOST_CLASSES_SHOWN_WHOLE = 30
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often the classifier was right on one part of the pictures (shares from 0 to 1)."""
+
+    split: str
+    pictures: int
+    top_1: float
+    top_k: float
+    k: int
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """A result with everything that its report says about it.
+
+    Attributes:
+        result: what was analysed.
+        runs: the runs' summary; `runs.similarity` is the similarity the report shows.
+        medoid: the cosines of the run written to `embedding.txt`.
+        counts: the plain co-occurrence baseline.
+        seriation: the order that puts like by like.
+        clusters: similar classes together, in that order; single classes where all are shown whole.
+        group: (K,) index of each class's declared group, -1 for none.
+        separation, counts_separation: how far the groups separate, or None without two groups.
+        agreement, counts_agreement, run_agreement: with the reference; None without one.
+        accuracy: one row for each split, and one for all where there are several.
+    """
+
+    result: Result
+    runs: RunSummary
+    medoid: SimilarityMatrix
+    counts: SimilarityMatrix
+    seriation: Seriation
+    clusters: list[Cluster]
+    group: np.ndarray
+    separation: GroupSeparation | None
+    counts_separation: GroupSeparation | None
+    agreement: Agreement | None
+    counts_agreement: Agreement | None
+    run_agreement: RunAgreement | None
+    accuracy: list[Accuracy]
+
+    @property
+    def similarity(self) -> SimilarityMatrix:
+        """The similarity the report shows: medians over the seeds, with intervals."""
+        return self.runs.similarity
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The K class names."""
+        return self.runs.similarity.class_names
+
+    @property
+    def whole(self) -> bool:
+        """Whether there are few enough classes to show every class and pair."""
+        return len(self.class_names) <= MOST_CLASSES_SHOWN_WHOLE
+
+    def reference_values(self) -> np.ndarray | None:
+        """Return the reference as (K, K) in the result's class order, NaN where unknown; None without one."""
+        reference = self.result.reference
+        if reference is None:
+            return None
+        index = {name: i for i, name in enumerate(reference.class_names)}
+        rows = np.array([index.get(name, -1) for name in self.class_names])
+        values = reference.values[np.ix_(rows, rows)].copy()
+        values[rows < 0] = values[:, rows < 0] = np.nan
+        return values
+
+    def strongest_pairs(self, count: int) -> list[tuple[int, int]]:
+        """Return the `count` most similar pairs as class indices, most similar first, ties in class order."""
+        rows, columns = np.triu_indices(len(self.class_names), k=1)
+        order = np.argsort(-self.similarity.values[rows, columns], kind="stable")[:count]
+        return [(int(rows[p]), int(columns[p])) for p in order]
+
+
+def analyse(result: Result) -> Analysis:
+    """Work out everything the report says.
+
+    Raises:
+        ConfembError: a group naming an unknown class, or a reference without two classes in common.
+    """
+    runs = summarise_runs(result.runs)
+    similarity = runs.similarity
+    counts = count_similarity(result.counts)
+    seriation = seriate(similarity)
+    size = len(similarity.class_names)
+    whole = size <= MOST_CLASSES_SHOWN_WHOLE
+    reference, groups = result.reference, result.groups
+    return Analysis(
+        result=result,
+        runs=runs,
+        medoid=result.runs[runs.medoid].cosine(),
+        counts=counts,
+        seriation=seriation,
+        clusters=find_clusters(similarity, seriation, count=size if whole else round(1.2 * size**0.5)),
+        group=group_of(similarity.class_names, groups),
+        separation=group_separation(similarity, groups) if len(groups) > 1 else None,
+        counts_separation=group_separation(counts, groups) if len(groups) > 1 else None,
+        agreement=agreement(similarity, reference) if reference else None,
+        counts_agreement=agreement(counts, reference) if reference else None,
+        run_agreement=run_agreement(result.runs, reference) if reference else None,
+        accuracy=_accuracy(result),
+    )
+
+
+def _accuracy(result: Result) -> list[Accuracy]:
+    """Return top-1 and top-k accuracy for each split, then for all pictures where there are several."""
+    predictions = result.predictions
+    if predictions is None:
+        return []
+    hit = predictions.top_classes == predictions.labels[:, None]
+    parts = {"all pictures": np.ones(len(predictions), bool)}
+    if predictions.splits is not None:
+        splits = {str(split): predictions.splits == split for split in dict.fromkeys(predictions.splits.tolist())}
+        parts = splits if len(splits) == 1 else splits | parts
+    return [
+        Accuracy(name, int(rows.sum()), float(hit[rows, 0].mean()), float(hit[rows].any(axis=1).mean()), predictions.k)
+        for name, rows in parts.items()
+    ]

@@ -1,0 +1,350 @@
+"""Figures of the similarities: heatmap, dendrogram, map, seeds, comparison with a reference."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from confemb.reporting.analysis import Analysis
+from confemb.reporting.layout import place_labels, place_on_map
+from confemb.reporting.style import (
+    FAINT,
+    INK,
+    MUTED,
+    diverging_map,
+    group_colour,
+    new_figure,
+    shortened,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_NUMBERS = 20
+MOST_PAIRS_IN_SPREAD = 60
+ODD_PAIRS = 8
+
+
+def heatmap(analysis: Analysis) -> "Figure":
+    """Draw the cosines with like standing by like; numbers in the cells up to 20 classes."""
+    if not analysis.whole:
+        return _overview(analysis)
+    import seaborn
+
+    order = analysis.seriation.order
+    names = [shortened(analysis.class_names[i]) for i in order]
+    values = analysis.similarity.values[np.ix_(order, order)]
+    size = len(order)
+    numbers = size <= MOST_NUMBERS
+    cell = 0.46 if numbers else 0.27
+    figure = new_figure(max(size * cell + 2.0, 4.2), max(size * cell + 1.2, 3.4))
+    axes = figure.subplots()
+    seaborn.heatmap(
+        values,
+        ax=axes,
+        cmap=diverging_map(),
+        vmin=-1,
+        vmax=1,
+        square=True,
+        annot=_cell_texts(values) if numbers else False,
+        fmt="",
+        annot_kws={"size": 8.0 if size <= 12 else 6.5},
+        linewidths=1.0 if numbers else 0.4,
+        linecolor="white",
+        xticklabels=names,
+        yticklabels=names,
+        cbar_kws={"label": "cosine", "shrink": 0.75, "ticks": [-1, -0.5, 0, 0.5, 1], "aspect": 28, "pad": 0.02},
+    )
+    axes.tick_params(length=0)
+    axes.set_xticklabels(names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticklabels(names, rotation=0)
+    _colour_ticks(axes, analysis, order)
+    return figure
+
+
+def _cell_texts(values: np.ndarray) -> np.ndarray:
+    """Format cosines as .85, -.12; nothing on the diagonal."""
+    texts = np.empty(values.shape, dtype=object)
+    for (i, j), value in np.ndenumerate(values):
+        text = f"{round(float(value), 2) + 0.0:.2f}".replace("-", "−")
+        texts[i, j] = "" if i == j else text.replace("0.", ".", 1)
+    return texts
+
+
+def _colour_ticks(axes: "Axes", analysis: Analysis, order: np.ndarray) -> None:
+    """Write class names at both axes in their group's colour."""
+    if not analysis.result.groups:
+        return
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        for label, i in zip(labels, order, strict=True):
+            label.set_color(group_colour(analysis.group[i]))
+
+
+def _overview(analysis: Analysis) -> "Figure":
+    """Draw many classes as one picture, with the names of clusters where they fit."""
+    order = analysis.seriation.order
+    values = analysis.similarity.values[np.ix_(order, order)]
+    figure = new_figure(8.2, 6.6)
+    axes = figure.subplots()
+    image = axes.imshow(
+        values, cmap=diverging_map(), vmin=-1, vmax=1, interpolation="antialiased", interpolation_stage="data"
+    )
+    figure.colorbar(image, ax=axes, label="cosine", shrink=0.6, ticks=[-1, -0.5, 0, 0.5, 1], aspect=28, pad=0.015)
+    places, texts, end, last = [], [], 0, -np.inf
+    room = len(order) / 42
+    for cluster in analysis.clusters:
+        start, end = end, end + len(cluster.members)
+        middle = (start + end - 1) / 2
+        if end - start > 1 and middle - last >= room:
+            places.append(middle)
+            texts.append(cluster_label(analysis, cluster.medoid, len(cluster.members)))
+            last = middle
+        axes.axhline(end - 0.5, color="white", linewidth=0.3)
+        axes.axvline(end - 0.5, color="white", linewidth=0.3)
+    axes.set_yticks(places, texts, fontsize=6.8)
+    axes.set_xticks([])
+    axes.tick_params(length=2.5)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xlabel(f"{len(order)} classes, like beside like")
+    return figure
+
+
+def cluster_label(analysis: Analysis, medoid: int, size: int) -> str:
+    """Name a cluster after its most typical class and say how many more there are."""
+    name = shortened(analysis.class_names[medoid])
+    return f"{name} +{size - 1}" if size > 1 else name
+
+
+def dendrogram(analysis: Analysis) -> "Figure | None":
+    """Draw the average-linkage tree; of the clusters where there are many classes; None for one class."""
+    from scipy.cluster.hierarchy import dendrogram as draw
+
+    tree = analysis.seriation.tree
+    if len(tree) == 0:
+        return None
+    size = len(analysis.class_names)
+    if analysis.whole:
+        tree_drawn = draw(tree, no_plot=True)
+        labels = [shortened(analysis.class_names[i]) for i in tree_drawn["leaves"]]
+        colours = [group_colour(analysis.group[i]) for i in tree_drawn["leaves"]]
+    else:
+        tree_drawn = draw(tree, p=len(analysis.clusters), truncate_mode="lastp", no_plot=True)
+        labels = [cluster_label(analysis, cluster.medoid, len(cluster.members)) for cluster in analysis.clusters]
+        colours = [INK] * len(labels)
+    leaves = len(labels)
+    figure = new_figure(5.0 if size <= 12 else 5.8, max((0.32 if size <= 12 else 0.27) * leaves + 0.9, 2.2))
+    axes = figure.subplots()
+    for heights, positions in zip(tree_drawn["dcoord"], tree_drawn["icoord"], strict=True):
+        axes.plot(1.0 - np.array(heights), positions, color=MUTED, linewidth=1.3, solid_joinstyle="miter")
+    axes.yaxis.tick_right()
+    axes.set_yticks([5 + 10 * i for i in range(leaves)], labels, fontsize=9.5 if leaves <= 30 else 7.5)
+    axes.tick_params(axis="y", length=0)
+    for label, colour in zip(axes.get_yticklabels(), colours, strict=True):
+        label.set_color(colour)
+    # The topmost leaf is the first of the heatmap's rows.
+    axes.set_ylim(10 * leaves, 0)
+    lowest = float(1.0 - tree[:, 2].max())
+    axes.set_xlim(min(lowest - 0.05, 0.0), 1.0)
+    axes.set_xlabel("mean cosine at which branches join" if size > 1 else "cosine")
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def class_map(analysis: Analysis) -> "Figure | None":
+    """Draw the classes in the plane, near where similar; None for fewer than three classes."""
+    size = len(analysis.class_names)
+    if size < 3:
+        return None
+    places, kept = place_on_map(analysis.similarity)
+    figure = new_figure(*((5.2, 4.3) if analysis.whole else (6.6, 6.2)))
+    axes = figure.subplots()
+    colours = [group_colour(g) for g in analysis.group]
+    named = list(range(size)) if analysis.whole else [c.medoid for c in analysis.clusters if len(c.members) > 1]
+    axes.axhline(0, color=FAINT, linewidth=0.7, zorder=0)
+    axes.axvline(0, color=FAINT, linewidth=0.7, zorder=0)
+    axes.scatter(
+        places[:, 0],
+        places[:, 1],
+        s=44 if analysis.whole else 7,
+        c=colours,
+        linewidths=0,
+        alpha=1 if analysis.whole else 0.5,
+    )
+    if not analysis.whole:
+        axes.scatter(
+            places[named, 0], places[named, 1], s=22, c=[colours[i] for i in named], edgecolors="white", linewidths=0.6
+        )
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(0.14)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color(FAINT)
+    axes.set_xlabel(f"two directions that keep {kept:.0%} of the scatter of the classes", color=MUTED)
+    for g, group in enumerate(analysis.result.groups):
+        axes.scatter([], [], s=44, color=group_colour(g), label=group)
+    if analysis.result.groups:
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.1), ncols=4, handletextpad=0.1, borderaxespad=0)
+    texts = [shortened(analysis.class_names[i], 20) for i in named]
+    _label_points(
+        figure,
+        axes,
+        places[named],
+        texts,
+        [colours[i] for i in named],
+        obstacles=places if analysis.whole else places[named],
+        size=9.5 if analysis.whole else 6.8,
+    )
+    return figure
+
+
+def _label_points(
+    figure: "Figure",
+    axes: "Axes",
+    points: np.ndarray,
+    texts: list[str],
+    colours: list[str],
+    *,
+    obstacles: np.ndarray,
+    size: float,
+    must_place: bool = True,
+) -> None:
+    """Write a label by each point where it covers nothing, with a thin line to the point if it stands off."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.patheffects import withStroke
+
+    figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    halo = [withStroke(linewidth=2.0, foreground="white")]
+    drawn = [axes.text(0, 0, text, fontsize=size, ha="center", va="center", path_effects=halo) for text in texts]
+    boxes = [text.get_window_extent(renderer) for text in drawn]
+    area = axes.get_window_extent(renderer)
+    centres = place_labels(
+        axes.transData.transform(points),
+        np.array([(box.width, box.height) for box in boxes]).reshape(-1, 2),
+        (area.x0 + 2, area.y0 + 2, area.x1 - 2, area.y1 - 2),
+        obstacles=axes.transData.transform(obstacles),
+        must_place=must_place,
+    )
+    scale = figure.dpi / 72
+    for text, box, point, colour, centre in zip(drawn, boxes, points, colours, centres, strict=True):
+        if centre is None:
+            text.remove()
+            continue
+        place = axes.transData.inverted().transform(centre)
+        text.set_position((float(place[0]), float(place[1])))
+        text.set_color(colour)
+        nearest = axes.transData.transform(point)
+        half = np.array([box.width / 2, box.height / 2])
+        edge = np.clip(nearest, np.array(centre) - half, np.array(centre) + half)
+        if np.hypot(*(nearest - edge)) > 9 * scale:
+            end = axes.transData.inverted().transform(edge)
+            axes.plot([point[0], end[0]], [point[1], end[1]], color=colour, linewidth=0.5, alpha=0.6, zorder=1)
+
+
+def seeds_spread(analysis: Analysis) -> "Figure | None":
+    """Draw every seed's cosine for each pair, coloured by basin; None for one seed or over 20 classes."""
+    similarity, names = analysis.similarity, analysis.class_names
+    if similarity.low is None or similarity.high is None or not 2 <= len(names) <= MOST_NUMBERS:
+        return None
+    rows, columns = np.triu_indices(len(names), k=1)
+    low, high = similarity.low[rows, columns], similarity.high[rows, columns]
+    middle = similarity.values[rows, columns]
+    widest = np.argsort(low - high, kind="stable")[:MOST_PAIRS_IN_SPREAD]
+    shown = widest[np.argsort(middle[widest], kind="stable")]
+    every = analysis.result.runs.cosines()[:, rows, columns][:, shown]
+    basin_of = np.zeros(len(every), dtype=int)
+    if analysis.runs.basins is not None:
+        basin_of[list(analysis.runs.basins.runs[1])] = 1
+    figure = new_figure(6.2, 0.175 * len(shown) + 1.1)
+    axes = figure.subplots()
+    height = np.arange(len(shown))
+    axes.axvline(0, color=MUTED, linewidth=0.8, zorder=0)
+    axes.hlines(height, low[shown], high[shown], color=FAINT, linewidth=5, zorder=1)
+    colours = (group_colour(2), "#d4701c")
+    for basin in sorted(set(basin_of.tolist())):
+        values = every[basin_of == basin]
+        # A small shift keeps two basins that coincide both visible.
+        shift = 0.0 if not basin_of.any() else (0.16, -0.16)[basin]
+        label = f"{len(values)} seeds"
+        if basin_of.any():
+            label = f"{('first', 'second')[basin]} group: {label}"
+        axes.scatter(
+            values.ravel(),
+            np.tile(height + shift, len(values)),
+            s=7,
+            color=colours[basin],
+            alpha=0.45,
+            linewidths=0,
+            label=label,
+            zorder=2,
+        )
+    axes.scatter(middle[shown], height, marker="|", s=60, color=INK, linewidths=1.3, label="median", zorder=3)
+    labels = [f"{shortened(names[rows[p]], 16)} – {shortened(names[columns[p]], 16)}" for p in shown]
+    axes.set_yticks(height, labels, fontsize=7.5)
+    axes.set_ylim(-0.8, len(shown) - 0.2)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("cosine")
+    axes.grid(axis="x", color=FAINT, linewidth=0.5)
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside upper right", ncols=3, fontsize=8.5, handletextpad=0.2)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def reference_scatter(analysis: Analysis) -> "Figure | None":
+    """Draw each pair's cosine against the reference and name the pairs that differ most; None without one."""
+    reference = analysis.reference_values()
+    if reference is None or analysis.agreement is None:
+        return None
+    similarity, names = analysis.similarity, analysis.class_names
+    rows, columns = np.triu_indices(len(names), k=1)
+    known = ~np.isnan(reference[rows, columns])
+    rows, columns = rows[known], columns[known]
+    x, y = reference[rows, columns], similarity.values[rows, columns]
+    same = analysis.group[rows] == analysis.group[columns]
+    grouped = (analysis.group[rows] >= 0) & (analysis.group[columns] >= 0)
+    many = len(x) > 500
+    figure = new_figure(6.0, 5.6)
+    axes = figure.subplots()
+    least, most = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    axes.plot([least, most], [least, most], color=MUTED, linewidth=0.8, dashes=(4, 3), zorder=0)
+    if similarity.low is not None and similarity.high is not None and not many:
+        axes.vlines(
+            x, similarity.low[rows, columns], similarity.high[rows, columns], color=FAINT, linewidth=2, zorder=1
+        )
+    parts = [("pairs", np.ones(len(x), bool), group_colour(-1))]
+    if grouped.any():
+        parts = [("within a group", grouped & same, "#d4701c"), ("across groups", grouped & ~same, "#2f6ea3")]
+        parts += [("other pairs", ~grouped, MUTED)] if (~grouped).any() else []
+    for label, which, colour in parts:
+        size, alpha = (4, 0.25) if many else (30, 0.9)
+        axes.scatter(x[which], y[which], s=size, color=colour, alpha=alpha, linewidths=0, label=label, zorder=2)
+    if len(parts) > 1:
+        axes.legend(loc="upper left", handletextpad=0.1)
+    axes.set_xlabel(f"cosine, {analysis.result.reference_name}")
+    axes.set_ylabel("cosine, this result")
+    axes.margins(0.1)
+    axes.grid(color=FAINT, linewidth=0.5)
+    axes.set_axisbelow(True)
+    for side in ("right", "top"):
+        axes.spines[side].set_visible(False)
+    odd = np.argsort(-np.abs(x - y), kind="stable")[:ODD_PAIRS]
+    points = np.column_stack([x, y])
+    texts = [f"{shortened(names[rows[p]], 16)} – {shortened(names[columns[p]], 16)}" for p in odd]
+    _label_points(
+        figure,
+        axes,
+        points[odd],
+        texts,
+        [INK] * len(odd),
+        obstacles=points[odd] if many else points,
+        size=8,
+        must_place=False,
+    )
+    return figure

@@ -1,0 +1,281 @@
+"""How steady a similarity is over seeds, how far declared groups separate, and agreement run by run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from confemb.embedding import EmbeddingRuns, cosines
+from confemb.errors import ConfembError, unknown_name
+from confemb.similarity import SimilarityMatrix
+
+# Kaufman & Rousseeuw (1990) call a mean silhouette above 0.70 a strong structure. Twenty draws of one
+# normal distribution cut in two reach 0.71 once in a hundred times for a single pair of classes, 0.16 for 45.
+CLEAR_SILHOUETTE = 0.70
+# Two groups of runs need a few runs to be told apart at all.
+FEWEST_RUNS_FOR_BASINS = 4
+
+
+@dataclass(frozen=True)
+class PairDifference:
+    """One pair of classes on which two basins differ: its median cosine in each basin."""
+
+    class_1: str
+    class_2: str
+    medians: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Basins:
+    """Two groups of runs: the training settles in one of two places, depending on the seed.
+
+    Attributes:
+        runs: the run indices of both basins; the basin with more runs comes first.
+        silhouette: the mean silhouette of the grouping, from -1 to 1 (1: fully apart).
+        differences: the pairs of classes whose medians differ most between the basins, most first.
+    """
+
+    runs: tuple[tuple[int, ...], tuple[int, ...]]
+    silhouette: float
+    differences: tuple[PairDifference, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RunSummary:
+    """What several runs of one embedder agree on.
+
+    Attributes:
+        similarity: for each pair the median cosine over the runs, with the 2.5 and 97.5 percentiles as
+            `low` and `high` (None for a single run).
+        medoid: the index of the run whose cosines are nearest to those of all the others.
+        rank_agreement: the mean Spearman correlation between the pair orders of two runs, from -1 to 1;
+            NaN with one run or fewer than three pairs.
+        basins: the two groups the runs fall into, or None where they form one.
+    """
+
+    similarity: SimilarityMatrix
+    medoid: int
+    rank_agreement: float
+    basins: Basins | None
+
+
+def summarise_runs(runs: EmbeddingRuns, *, differences: int = 6) -> RunSummary:
+    """Summarise the cosines of all runs: centre, interval, most central run, basins, rank agreement.
+
+    Runs are compared by the root mean square difference of their cosines over all pairs of classes and
+    grouped by average linkage; two groups count as basins only with a mean silhouette of at least 0.70.
+
+    Args:
+        runs: the embeddings from S seeds.
+        differences: how many of the pairs that differ most between two basins to keep.
+    """
+    names = runs.class_names
+    upper = np.triu_indices(len(names), k=1)
+    values = _pair_cosines(runs)
+    if len(runs) == 1:
+        return RunSummary(SimilarityMatrix(_square(values[0], len(names)), names), 0, float("nan"), None)
+    low, median, high = np.percentile(values, [2.5, 50.0, 97.5], axis=0)
+    low, median, high = (_square(pairs, len(names)) for pairs in (low, median, high))
+    similarity = SimilarityMatrix(median, names, low, high)
+    if values.shape[1] == 0:
+        return RunSummary(similarity, 0, float("nan"), None)
+    distances = np.array([np.sqrt(np.mean((values - row) ** 2, axis=1, dtype=np.float64)) for row in values])
+    return RunSummary(
+        similarity,
+        int(np.argmin(distances.sum(axis=1))),
+        _mean_rank_correlation(values),
+        _find_basins(values, distances, upper, names, differences),
+    )
+
+
+def _pair_cosines(runs: EmbeddingRuns) -> np.ndarray:
+    """Return (S, P) float32 cosines of the P unordered pairs of classes, in upper-triangle order."""
+    upper = np.triu_indices(len(runs.class_names), k=1)
+    values = np.empty((len(runs), len(upper[0])), np.float32)
+    for row, vectors in zip(values, runs.vectors, strict=True):
+        row[:] = cosines(vectors)[upper]
+    return values
+
+
+def _square(pairs: np.ndarray, size: int) -> np.ndarray:
+    """Lay upper-triangle values out as a symmetric (size, size) matrix with ones on the diagonal."""
+    square = np.eye(size)
+    rows, columns = np.triu_indices(size, k=1)
+    square[rows, columns] = square[columns, rows] = pairs
+    return square
+
+
+def _mean_rank_correlation(values: np.ndarray) -> float:
+    """Return the mean Spearman correlation over all pairs of rows of (S, P) values."""
+    from scipy import stats
+
+    if values.shape[1] < 3:
+        return float("nan")
+    ranks = stats.rankdata(values, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(ranks, axis=1, keepdims=True)
+    if not (lengths > 0).all():
+        return float("nan")
+    ranks /= lengths
+    correlations = ranks @ ranks.T
+    return float(correlations[np.triu_indices(len(ranks), k=1)].mean())
+
+
+def _find_basins(
+    values: np.ndarray,
+    distances: np.ndarray,
+    upper: tuple[np.ndarray, np.ndarray],
+    names: Sequence[str],
+    differences: int,
+) -> Basins | None:
+    """Cut the average-linkage tree of the runs in two; return the groups if they stand clearly apart."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    if len(values) < FEWEST_RUNS_FOR_BASINS or not distances.any():
+        return None
+    group = fcluster(linkage(squareform(distances, checks=False), "average"), 2, criterion="maxclust")
+    if group.max() == 1:
+        return None
+    score = silhouette(distances, group)
+    if score < CLEAR_SILHOUETTE:
+        return None
+    members = sorted((np.flatnonzero(group == g) for g in (1, 2)), key=lambda m: (-len(m), m[0]))
+    medians = [np.median(values[m], axis=0) for m in members]
+    most = np.argsort(-np.abs(medians[0] - medians[1]), kind="stable")[:differences]
+    return Basins(
+        (tuple(int(i) for i in members[0]), tuple(int(i) for i in members[1])),
+        score,
+        tuple(
+            PairDifference(names[upper[0][p]], names[upper[1][p]], (float(medians[0][p]), float(medians[1][p])))
+            for p in most
+        ),
+    )
+
+
+def silhouette(distances: np.ndarray, group: np.ndarray) -> float:
+    """Return the mean silhouette (Rousseeuw 1987) of a grouping, from -1 to 1; a member alone counts 0.
+
+    Args:
+        distances: (S, S) distances, zero on the diagonal.
+        group: (S,) the group of each member; at least two groups.
+    """
+    inside = np.zeros(len(group))
+    outside = np.full(len(group), np.inf)
+    alone = np.zeros(len(group), bool)
+    for g in np.unique(group):
+        member = group == g
+        sums = distances[:, member].sum(axis=1)
+        alone |= member & (member.sum() == 1)
+        inside[member] = sums[member] / max(member.sum() - 1, 1)
+        outside[~member] = np.minimum(outside[~member], sums[~member] / member.sum())
+    larger = np.maximum(inside, outside)
+    scores = np.divide(outside - inside, larger, out=np.zeros_like(larger), where=larger > 0)
+    return float(np.where(alone, 0.0, scores).mean())
+
+
+@dataclass(frozen=True)
+class GroupSeparation:
+    """Mean similarity within and across declared groups of classes; NaN where there is no pair.
+
+    Attributes:
+        within: the mean over the pairs inside each group.
+        within_all: the mean over the pairs inside any group.
+        across: the mean over the pairs of two groups.
+    """
+
+    within: dict[str, float]
+    within_all: float
+    across: float
+
+
+def group_separation(similarity: SimilarityMatrix, groups: Mapping[str, Sequence[str]]) -> GroupSeparation:
+    """Return how similar classes are within and across groups; classes in no group are left out.
+
+    Args:
+        similarity: the similarities; unknown ones (NaN) are left out of the means.
+        groups: group name -> its class names.
+
+    Raises:
+        ConfembError: a class that is not known, or that stands in two groups.
+    """
+    member = group_of(similarity.class_names, groups)
+    rows, columns = np.triu_indices(len(member), k=1)
+    values = similarity.values[rows, columns]
+    grouped = (member[rows] >= 0) & (member[columns] >= 0) & ~np.isnan(values)
+    same = member[rows] == member[columns]
+
+    def mean(which: np.ndarray) -> float:
+        return float(values[which].mean()) if which.any() else float("nan")
+
+    return GroupSeparation(
+        {name: mean(grouped & same & (member[rows] == g)) for g, name in enumerate(groups)},
+        mean(grouped & same),
+        mean(grouped & ~same),
+    )
+
+
+def group_of(class_names: Sequence[str], groups: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """Return (K,) the index of each class's group in the order of `groups`, -1 for a class in none.
+
+    Raises:
+        ConfembError: a class that is not known, or that stands in two groups.
+    """
+    index = {name: i for i, name in enumerate(class_names)}
+    member = np.full(len(class_names), -1)
+    for g, (group, members) in enumerate(groups.items()):
+        for name in members:
+            if name not in index:
+                raise unknown_name("class", name, class_names, where=f"the group {group!r}")
+            if member[index[name]] >= 0:
+                raise ConfembError(f"the class {name!r} stands twice in the groups; name it in one group only.")
+            member[index[name]] = g
+    return member
+
+
+@dataclass(frozen=True, eq=False)
+class RunAgreement:
+    """How well each run by itself agrees with a reference.
+
+    Attributes:
+        spearman: (S,) rank correlation of each run with the reference, from -1 to 1.
+        nearest_right: (S,) in how many of the completely known columns the nearest class is right.
+        nearest_columns: how many classes' columns the reference knows completely.
+    """
+
+    spearman: np.ndarray
+    nearest_right: np.ndarray
+    nearest_columns: int
+
+
+def run_agreement(runs: EmbeddingRuns, reference: SimilarityMatrix) -> RunAgreement | None:
+    """Compare every run with a reference over the classes and pairs both know.
+
+    Returns:
+        None where fewer than three pairs are known to both, or all known pairs are equal.
+    """
+    from scipy import stats
+
+    common = tuple(name for name in reference.class_names if name in set(runs.class_names))
+    if len(common) < 3:
+        return None
+    theirs = reference.restricted_to(common)
+    upper = np.triu_indices(len(common), k=1)
+    known = ~np.isnan(theirs.values[upper])
+    wanted = theirs.values[upper][known]
+    if len(wanted) < 3 or np.ptp(wanted) == 0:
+        return None
+    columns = np.array([theirs.index(name) for name in theirs.complete_classes()], dtype=np.intp)
+    blind = np.where(np.eye(len(common), dtype=bool), -np.inf, theirs.values)
+    nearest = blind[columns].argmax(axis=1)
+    index = {name: i for i, name in enumerate(runs.class_names)}
+    rows = np.array([index[name] for name in common])
+    wanted_ranks = stats.rankdata(wanted)
+    spearman, right = [], []
+    for vectors in runs.vectors:
+        ours = cosines(vectors[rows])
+        ranks = stats.rankdata(ours[upper][known])
+        spearman.append(np.corrcoef(ranks, wanted_ranks)[0, 1])
+        np.fill_diagonal(ours, -np.inf)
+        right.append(int((ours[columns].argmax(axis=1) == nearest).sum()))
+    return RunAgreement(np.array(spearman), np.array(right), len(columns))

@@ -1,0 +1,220 @@
+"""Training: one jit-compiled step with augmentation inside, the batch sharded over all devices, resumable."""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pandas as pd
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from confemb.checkpoints import Checkpoints
+from confemb.classifiers import Network
+from confemb.datasets import Dataset
+from confemb.errors import ConfembError
+from confemb.experiment import TrainingSection
+from confemb.inference import evaluate
+from confemb.optimisers import make_optimiser
+
+# On CPUs, a step's batch is computed this many pictures at a time: small enough for the caches.
+CPU_MICRO_BATCH = 16
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Where training stands: for showing progress.
+
+    Attributes:
+        epoch, step: counted from 1 and from 0 over the whole training.
+        steps: the whole training's number of steps.
+        loss, accuracy: means since the epoch began.
+        test_accuracy: after the latest whole epoch, or None.
+    """
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    test_accuracy: float | None
+
+
+Report = Callable[[StepReport], None]
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """All that changes while training, as one pytree.
+
+    Attributes:
+        params: the trained parameters.
+        rest: the network's other variables (batch statistics, constants).
+        optimiser: the Optax state.
+        average: the moving average of `params`, or an empty tuple.
+        step: scalar int32, steps done.
+    """
+
+    params: Any
+    rest: Any
+    optimiser: Any
+    average: Any
+    step: jax.Array
+
+
+jax.tree_util.register_dataclass(TrainState, ["params", "rest", "optimiser", "average", "step"], [])
+
+
+def train(
+    network: Network,
+    training: Dataset,
+    test: Dataset | None,
+    settings: TrainingSection,
+    *,
+    seed: int,
+    checkpoint_folder: Path,
+    report: Report | None = None,
+) -> pd.DataFrame:
+    """Train `network` in place; go on from `checkpoint_folder` where an earlier call was stopped.
+
+    A training that was stopped and goes on ends with the same weights as an unbroken one: every epoch's
+    order and every step's random numbers are drawn from (seed, epoch) and (seed, step).
+
+    Args:
+        network: an `nnx.Module` with fresh weights.
+        training: what to learn from. Every epoch runs through it in a new order; the pictures that do not
+            fill a last batch wait for the next epoch.
+        test: measured after every epoch where given.
+        settings: epochs, batch size, learning rate and so on.
+        seed: draws order and augmentation.
+        checkpoint_folder: holds the state after every epoch; whoever calls removes it in the end.
+        report: called about once a second with the progress.
+
+    Returns:
+        The history, a row for each epoch: epoch, train_loss, train_accuracy, test_loss, test_accuracy, seconds.
+
+    Raises:
+        ConfembError: a batch that cannot be shared evenly among the devices, or a loss that is not finite.
+    """
+    mesh = Mesh(np.array(jax.devices()), ("batch",))
+    batch_size = min(settings.batch_size, len(training))
+    if batch_size % mesh.size:
+        raise ConfembError(
+            f"training.batch_size = {batch_size} cannot be shared evenly among {mesh.size} devices; "
+            "choose a multiple of their number."
+        )
+    network.fit_input(training.images)
+    graph, params, rest = nnx.split(network, nnx.Param, ...)
+    steps_per_epoch = len(training) // batch_size
+    steps = settings.epochs * steps_per_epoch
+    optimiser = make_optimiser(settings, network, nnx.to_pure_dict(params), steps_per_epoch)
+    replicated, by_batch = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
+    state = TrainState(
+        params=params,
+        rest=rest,
+        optimiser=optimiser.init(nnx.to_pure_dict(params)),
+        average=params if settings.ema_decay is not None else (),
+        step=jnp.zeros((), jnp.int32),
+    )
+    # Copied, since the step gives its input's memory away and the network still holds these arrays.
+    state = jax.device_put(jax.tree.map(jnp.copy, state), replicated)
+    step_function = _make_step(graph, optimiser, settings, seed, _micro_batch(mesh, batch_size))
+
+    history: list[dict[str, float]] = []
+    with Checkpoints(checkpoint_folder) as checkpoints:
+        restored = checkpoints.restore(state)
+        if restored is not None:
+            state, history = restored
+        images = jax.device_put(training.images, replicated)
+        labels = jax.device_put(training.labels, replicated)
+        for epoch in range(len(history) + 1, settings.epochs + 1):
+            order = np.random.default_rng([seed, epoch]).permutation(len(training)).astype(np.int32)
+            totals = jax.device_put(jnp.zeros(2), replicated)
+            started = shown = time.monotonic()
+            for i in range(steps_per_epoch):
+                rows = jax.device_put(order[i * batch_size : (i + 1) * batch_size], by_batch)
+                state, totals = step_function(state, totals, images, labels, rows)
+                if report is not None and (time.monotonic() - shown > 1 or i + 1 == steps_per_epoch):
+                    shown = time.monotonic()
+                    loss, accuracy = (float(value) / (i + 1) for value in totals)
+                    latest = history[-1]["test_accuracy"] if history else None
+                    done = (epoch - 1) * steps_per_epoch + i + 1
+                    report(StepReport(epoch, done, steps, loss, accuracy, latest))
+            loss, accuracy = (float(value) / steps_per_epoch for value in totals)
+            if not np.isfinite(loss):
+                raise ConfembError(
+                    f"the loss is no finite number in epoch {epoch}; lower training.learning_rate "
+                    f"(now {settings.learning_rate})."
+                )
+            seconds = time.monotonic() - started
+            _put_back(network, state)
+            row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
+            if test is not None:
+                row["test_loss"], row["test_accuracy"] = evaluate(network, test)
+            history.append(row | {"seconds": seconds})
+            checkpoints.save(epoch, state, history)
+    _put_back(network, state)
+    return pd.DataFrame(history).astype({"epoch": int})
+
+
+def _micro_batch(mesh: Mesh, batch_size: int) -> int:
+    """Return how many pictures to compute at a time; only a lone CPU gains from fewer than all."""
+    lone_cpu = mesh.size == 1 and mesh.devices.flat[0].platform == "cpu"
+    return CPU_MICRO_BATCH if lone_cpu and batch_size % CPU_MICRO_BATCH == 0 else batch_size
+
+
+def _make_step(
+    graph: Any, optimiser: optax.GradientTransformation, settings: TrainingSection, seed: int, micro_batch: int
+) -> Callable[..., tuple[TrainState, jax.Array]]:
+    """Return the jit-compiled step: (state, totals, images, labels, rows) -> (state, totals).
+
+    `totals` are the sums of loss and accuracy over the steps of this epoch.
+    """
+
+    def loss_of(params: Any, rest: Any, inputs: jax.Array, labels: jax.Array) -> tuple[jax.Array, Any]:
+        network = nnx.merge(graph, params, rest, copy=True)
+        network.train()
+        logits = network(inputs)
+        targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), settings.label_smoothing)
+        loss = optax.softmax_cross_entropy(logits, targets).mean()
+        accuracy = (logits.argmax(axis=-1) == labels).mean()
+        return loss, (nnx.split(network, nnx.Param, ...)[2], jnp.stack([loss, accuracy]))
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def step(
+        state: TrainState, totals: jax.Array, images: jax.Array, labels: jax.Array, rows: jax.Array
+    ) -> tuple[TrainState, jax.Array]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        network = nnx.merge(graph, state.params, state.rest, copy=True)
+        inputs, targets = network.augment(key, images[rows]), labels[rows]
+        # Unrolled rather than scanned: inside a loop XLA's CPU backend has only slow convolutions.
+        parts = [
+            jax.grad(loss_of, has_aux=True)(
+                state.params, state.rest, inputs[i : i + micro_batch], targets[i : i + micro_batch]
+            )
+            for i in range(0, len(rows), micro_batch)
+        ]
+        gradients, (rest, measured) = jax.tree.map(lambda *values: sum(values) / len(parts), *parts)
+        gradients, params = nnx.to_pure_dict(gradients), nnx.to_pure_dict(state.params)
+        updates, optimiser_state = optimiser.update(gradients, state.optimiser, params)
+        new_params = nnx.clone(state.params)
+        nnx.replace_by_pure_dict(new_params, optax.apply_updates(params, updates))
+        average = state.average
+        if settings.ema_decay is not None:
+            decay = jnp.minimum(settings.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+            average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, new_params)
+        return TrainState(new_params, rest, optimiser_state, average, state.step + 1), totals + measured
+
+    return step
+
+
+def _put_back(network: Network, state: TrainState) -> None:
+    """Give the network the trained weights; the moving average where there is one."""
+    params = state.params if isinstance(state.average, tuple) else state.average
+    nnx.update(network, jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, state.rest))

@@ -1,0 +1,37 @@
+"""Fixtures shared by all tests, and one reproducible Hypothesis profile."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# Before any library reads them: no window, no accelerator.
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from confemb.predictions import Predictions, predictions_from_scores
+
+settings.register_profile("confemb", deadline=None, derandomize=True, max_examples=40, database=None)
+settings.load_profile("confemb")
+
+
+@pytest.fixture
+def predictions() -> Predictions:
+    """200 pictures of 6 classes in two blocks (a, b, c and x, y, z) confused within the block."""
+    generator = np.random.default_rng(7)
+    names = ("a", "b", "c", "x", "y", "z")
+    labels = np.arange(200) % 6
+    logits = generator.normal(size=(200, 6)) + 4.0 * (labels[:, None] // 3 == np.arange(6) // 3)
+    logits[np.arange(200), labels] += 2.0
+    return predictions_from_scores(
+        logits,
+        labels,
+        names,
+        k=3,
+        logits=True,
+        ids=np.array([f"picture_{i:03}" for i in range(200)]),
+        splits=np.where(np.arange(200) < 150, "train", "test"),
+        dataset="blocks",
+        classifier="noise",
+    )

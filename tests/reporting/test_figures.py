@@ -1,0 +1,149 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from confemb.pairs import count_pairs
+from confemb.reporting import classifier_figures, figures
+from confemb.reporting.analysis import analyse
+from confemb.reporting.style import LONGEST_LABEL, figure_bytes, figure_style, group_colour, shortened
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    with figure_style():
+        yield
+
+
+def test_heatmap_shows_the_cosines_in_seriated_order(analysis):
+    axes = figures.heatmap(analysis).axes[0]
+    order = analysis.seriation.order
+    names = [analysis.class_names[i] for i in order]
+    assert [t.get_text() for t in axes.get_xticklabels()] == names
+    assert [t.get_text() for t in axes.get_yticklabels()] == names
+    mesh = axes.collections[0]
+    np.testing.assert_allclose(
+        mesh.get_array().reshape(6, 6), analysis.similarity.values[np.ix_(order, order)], atol=1e-9
+    )
+    assert mesh.get_clim() == (-1, 1)
+    shown = axes.texts[1].get_text()
+    value = analysis.similarity.values[order[0], order[1]]
+    assert float(shown.replace("−", "-")) == pytest.approx(value, abs=0.0051)
+    assert axes.texts[0].get_text() == ""
+
+
+def test_heatmap_of_many_classes_names_clusters_only(many):
+    axes = figures.heatmap(many).axes[0]
+    assert axes.images[0].get_array().shape == (40, 40)
+    assert 0 < len(axes.get_yticklabels()) <= len(many.clusters) < 40
+    assert len(axes.get_xticks()) == 0
+    assert not axes.texts
+
+
+def test_dendrogram_leaves_are_the_heatmap_rows(analysis):
+    axes = figures.dendrogram(analysis).axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == [analysis.class_names[i] for i in analysis.seriation.order]
+    joined = sorted(min(line.get_xdata()) for line in axes.lines)
+    np.testing.assert_allclose(joined, sorted(1 - analysis.seriation.tree[:, 2]), atol=1e-9)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+
+
+def test_dendrogram_of_many_classes_has_a_leaf_for_each_cluster(many):
+    axes = figures.dendrogram(many).axes[0]
+    sizes = [len(c.members) for c in many.clusters]
+    labels = [t.get_text() for t in axes.get_yticklabels()]
+    assert [int(label.split("+")[1]) + 1 if "+" in label else 1 for label in labels] == sizes
+
+
+def test_map_names_every_class_in_its_group_colour(analysis):
+    axes = figures.class_map(analysis).axes[0]
+    drawn = {t.get_text(): t.get_color() for t in axes.texts}
+    assert drawn == {
+        name: group_colour(group) for name, group in zip(analysis.class_names, analysis.group, strict=True)
+    }
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["letters", "unknowns"]
+    assert axes.get_aspect() == 1
+
+
+def test_map_of_many_classes_names_medoids(many):
+    axes = figures.class_map(many).axes[0]
+    assert len(axes.collections[0].get_offsets()) == 40
+    medoids = {many.class_names[c.medoid] for c in many.clusters if len(c.members) > 1}
+    assert {t.get_text() for t in axes.texts} == medoids
+
+
+def test_spread_holds_every_seed_of_every_pair(analysis):
+    axes = figures.seeds_spread(analysis).axes[0]
+    labels = [t.get_text() for t in axes.get_yticklabels()]
+    assert len(labels) == 15
+    cosines = analysis.result.runs.cosines()
+    offsets = axes.collections[1].get_offsets()
+    row = labels.index("a – x")
+    drawn = sorted(float(x) for x, y in offsets if round(float(y)) == row)
+    np.testing.assert_allclose(drawn, sorted(cosines[:, 0, 3].tolist()), atol=1e-6)
+
+
+def test_spread_needs_several_seeds_and_few_classes(many, make_result):
+    assert figures.seeds_spread(many) is None
+    assert figures.seeds_spread(analyse(make_result(seeds=1))) is None
+
+
+def test_scatter_shows_the_pairs_the_reference_knows(analysis, many):
+    axes = figures.reference_scatter(analysis).axes[0]
+    x = np.sort(np.concatenate([c.get_offsets()[:, 0] for c in axes.collections[1:]]))
+    np.testing.assert_allclose(x, [0.5, 0.5, 0.9])
+    assert "the paper" in axes.get_xlabel()
+    assert {t.get_text() for t in axes.texts} <= {"a – b", "a – x", "b – x"}
+    assert figures.reference_scatter(many) is None
+
+
+def test_training_curve_leaves_out_epochs_not_measured(analysis, many):
+    accuracy = classifier_figures.training_curve(analysis).axes[0]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in accuracy.lines}
+    assert lines["test"] == [[1, 0.4], [3, 0.75]]
+    assert len(lines["train"]) == 3
+    assert accuracy.texts[0].get_text() == "75.0%"
+    assert classifier_figures.training_curve(many) is None
+
+
+def test_examples_show_the_true_class_and_its_bar_in_orange(analysis):
+    figure = classifier_figures.example_pictures(analysis)
+    predictions = analysis.result.predictions
+    pictures, bars = figure.axes[0::2], figure.axes[1::2]
+    assert len(pictures) == 5
+    for m, (picture, bar) in enumerate(zip(pictures, bars, strict=True)):
+        label = predictions.labels[m]
+        assert picture.get_title() == predictions.class_names[label]
+        widths = [patch.get_width() for patch in bar.patches[3:]]
+        np.testing.assert_allclose(widths, predictions.top_probs[m], atol=1e-6)
+        orange = [patch.get_facecolor() == bar.patches[3].get_facecolor() for patch in bar.patches[3:]]
+        assert orange[0]
+        right = predictions.top_classes[m] == label
+        assert orange == [bool(r == right[0]) for r in right]
+
+
+def test_the_same_figure_gives_the_same_bytes(analysis):
+    for kind in ("png", "svg"):
+        assert figure_bytes(figures.class_map(analysis), kind) == figure_bytes(figures.class_map(analysis), kind)
+
+
+def test_dollar_signs_and_unknown_letters_are_drawn(make_result, result):
+    names = ("a$b", "c$", "犬", "x" * 60, "<y>", "z")
+    renamed = replace(result.predictions, class_names=names)
+    analysis = analyse(
+        make_result(
+            counts=count_pairs(renamed, k=3),
+            runs=replace(result.runs, class_names=names),
+            predictions=renamed,
+            groups={},
+            reference=None,
+        )
+    )
+    figure = figures.heatmap(analysis)
+    assert "a$b" in {t.get_text() for t in figure.axes[0].get_xticklabels()}
+    assert figure_bytes(figure, "svg").startswith(b"<?xml")
+
+
+def test_shortened():
+    assert shortened("cat") == "cat"
+    assert len(shortened("c" * 50)) == LONGEST_LABEL

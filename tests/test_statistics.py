@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from confemb.embedding import EmbeddingRuns
+from confemb.errors import ConfembError
+from confemb.similarity import SimilarityMatrix, agreement
+from confemb.statistics import group_separation, run_agreement, silhouette, summarise_runs
+
+
+def make_runs(vectors) -> EmbeddingRuns:
+    vectors = np.asarray(vectors, np.float32)
+    names = tuple(f"c{i}" for i in range(vectors.shape[1]))
+    return EmbeddingRuns(vectors, tuple(range(10, 10 + len(vectors))), names)
+
+
+def noisy_runs(*centres, noise, seed=0):
+    """Runs around each centre: a list of (centre, how many)."""
+    generator = np.random.default_rng(seed)
+    return make_runs([c + noise * generator.normal(size=c.shape) for c, count in centres for _ in range(count)])
+
+
+def test_median_and_percentiles_are_those_of_the_runs():
+    runs = make_runs(np.random.default_rng(1).normal(size=(7, 4, 3)))
+    summary = summarise_runs(runs)
+    cosines = runs.cosines()
+    for found, wanted in (
+        (summary.similarity.values, np.median(cosines, axis=0)),
+        (summary.similarity.low, np.percentile(cosines, 2.5, axis=0)),
+        (summary.similarity.high, np.percentile(cosines, 97.5, axis=0)),
+    ):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_one_run_has_no_interval():
+    runs = make_runs(np.random.default_rng(1).normal(size=(1, 4, 3)))
+    summary = summarise_runs(runs)
+    assert summary.similarity.low is None
+    assert summary.similarity.high is None
+    assert summary.medoid == 0
+    assert np.isnan(summary.rank_agreement)
+    assert summary.basins is None
+    np.testing.assert_allclose(summary.similarity.values, runs.cosines()[0], atol=1e-6)
+
+
+def test_the_medoid_is_the_run_nearest_to_the_others():
+    base = np.random.default_rng(2).normal(size=(5, 4))
+    step = np.random.default_rng(3).normal(size=(5, 4))
+    runs = make_runs([base + t * step for t in (0.9, 0.2, 0.0, -0.3, 1.5)])
+    cosines = runs.cosines()[:, *np.triu_indices(5, 1)]
+    distances = np.sqrt(((cosines[:, None] - cosines[None]) ** 2).mean(axis=-1))
+    assert summarise_runs(runs).medoid == distances.sum(axis=1).argmin()
+
+
+def test_rank_agreement_is_the_mean_spearman_of_two_runs():
+    runs = make_runs(np.random.default_rng(4).normal(size=(4, 6, 3)))
+    pairs = runs.cosines()[:, *np.triu_indices(6, 1)]
+    wanted = np.mean([stats.spearmanr(pairs[i], pairs[j]).statistic for i in range(4) for j in range(i)])
+    assert summarise_runs(runs).rank_agreement == pytest.approx(wanted, abs=1e-6)
+
+
+def test_two_planted_basins_are_found_with_the_pair_that_differs():
+    first = np.array([[1, 0, 0], [0.9, 0.4, 0], [0, 1, 0], [0, 0, 1]])
+    second = first.copy()
+    second[3] = [0.8, 0, -0.6]  # c3 turns from c0's right angle towards it
+    basins = summarise_runs(noisy_runs((first, 4), (second, 8), noise=0.01)).basins
+    assert basins is not None
+    assert basins.runs == (tuple(range(4, 12)), tuple(range(4)))
+    assert basins.silhouette > 0.9
+    top = basins.differences[0]
+    assert (top.class_1, top.class_2) == ("c0", "c3")
+    assert top.medians == pytest.approx((0.8, 0.0), abs=0.03)
+
+
+def test_seeds_around_one_place_are_no_basins():
+    centre = np.random.default_rng(0).normal(size=(6, 4))
+    found = [summarise_runs(noisy_runs((centre, 20), noise=0.05, seed=seed)).basins for seed in range(20)]
+    assert found == [None] * 20
+
+
+def test_equal_runs_are_no_basins():
+    vectors = np.random.default_rng(0).normal(size=(5, 4))
+    assert summarise_runs(make_runs([vectors] * 6)).basins is None
+
+
+def test_two_classes():
+    summary = summarise_runs(make_runs(np.random.default_rng(0).normal(size=(5, 2, 3))))
+    assert summary.similarity.values.shape == (2, 2)
+    assert np.isnan(summary.rank_agreement)
+
+
+@given(st.integers(0, 1000))
+def test_silhouette_is_that_of_scikit_learn(seed):
+    from sklearn.metrics import silhouette_score
+
+    generator = np.random.default_rng(seed)
+    points = generator.normal(size=(8, 2))
+    distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    group = generator.permutation([1, 1, 1, 1, 1, 2, 2, 3])
+    assert silhouette(distances, group) == pytest.approx(silhouette_score(distances, group, metric="precomputed"))
+
+
+def test_group_separation_by_hand():
+    values = np.array([[1, 0.8, 0.1, 0.3], [0.8, 1, 0.2, 0.0], [0.1, 0.2, 1, 0.5], [0.3, 0.0, 0.5, 1]])
+    similarity = SimilarityMatrix(values, ("a", "b", "c", "d"))
+    found = group_separation(similarity, {"first": ["b", "a"], "second": ["c", "d"]})
+    assert found.within == {"first": pytest.approx(0.8), "second": pytest.approx(0.5)}
+    assert found.within_all == pytest.approx(0.65)
+    assert found.across == pytest.approx((0.1 + 0.3 + 0.2 + 0.0) / 4)
+
+
+def test_group_separation_leaves_out_unknown_pairs_and_classes_without_a_group():
+    values = np.array([[1, 0.8, np.nan, 0.3], [0.8, 1, 0.2, 0.9], [np.nan, 0.2, 1, 0.9], [0.3, 0.9, 0.9, 1]])
+    found = group_separation(SimilarityMatrix(values, ("a", "b", "c", "d")), {"x": ["a", "b"], "y": ["c"]})
+    assert found.across == pytest.approx(0.2)
+    assert np.isnan(found.within["y"])
+    assert found.within_all == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("groups", "sentence"),
+    [
+        ({"x": ["a", "bb"]}, "unknown class 'bb' in the group 'x'"),
+        ({"x": ["a"], "y": ["a"]}, "stands twice"),
+    ],
+)
+def test_groups_that_do_not_fit(groups, sentence):
+    with pytest.raises(ConfembError, match=sentence):
+        group_separation(SimilarityMatrix(np.eye(2), ("a", "b")), groups)
+
+
+def test_run_agreement_is_the_agreement_of_each_run():
+    runs = make_runs(np.random.default_rng(5).normal(size=(3, 5, 3)))
+    values = np.corrcoef(np.random.default_rng(6).normal(size=(5, 9)))
+    values[1, 3] = values[3, 1] = np.nan
+    # Another order, one class the runs do not know.
+    reference = SimilarityMatrix(values, ("c4", "c2", "unknown", "c0", "c1"))
+    found = run_agreement(runs, reference)
+    each = [agreement(runs[i].cosine(), reference) for i in range(3)]
+    np.testing.assert_allclose(found.spearman, [a.spearman for a in each], atol=1e-9)
+    assert found.nearest_right.tolist() == [a.nearest_right for a in each]
+    assert found.nearest_columns == each[0].nearest_columns
+
+
+def test_run_agreement_needs_three_pairs():
+    runs = make_runs(np.random.default_rng(5).normal(size=(3, 2, 3)))
+    assert run_agreement(runs, SimilarityMatrix(np.eye(2), ("c0", "c1"))) is None
