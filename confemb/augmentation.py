@@ -31,7 +31,7 @@ def random_shift(key: jax.Array, images: jax.Array, pixels: int) -> jax.Array:
     if pixels == 0:
         return images
     pad = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
-    return random_crop(key, jnp.pad(images, pad, mode="reflect"), images.shape[1:3])
+    return random_crop(key, jnp.pad(images, pad, mode="reflect"), (images.shape[1], images.shape[2]))
 
 
 def central_crop(images: jax.Array, size: tuple[int, int]) -> jax.Array:

@@ -45,20 +45,19 @@ def options(
 @app.command()
 def run(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
     """Run every stage of an experiment; go on where a stopped run left off."""
-    folder = _run(experiment, out, overrides, "report")
-    _print_result(folder)
+    typer.echo(_run(experiment, out, overrides, "report"))
 
 
 @app.command()
 def train(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
     """Train an experiment's classifier."""
-    typer.echo(f"weights: {_run(experiment, out, overrides, 'train') / 'weights.safetensors'}")
+    typer.echo(_run(experiment, out, overrides, "train"))
 
 
 @app.command()
 def predict(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
     """Train an experiment's classifier where needed, and predict."""
-    typer.echo(f"predictions: {_run(experiment, out, overrides, 'predict') / 'predictions.parquet'}")
+    typer.echo(_run(experiment, out, overrides, "predict"))
 
 
 @app.command()
@@ -70,7 +69,9 @@ def embed(
     classes: Annotated[
         str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
     ] = None,
-    k: Annotated[int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
+    ] = None,
     self_pairs: Annotated[str, typer.Option(help="Pairs of a class with itself: keep or drop.")] = "keep",
     missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
     embedder: Annotated[str, typer.Option(help="How pairs become vectors: confemb list embedders.")] = "skipgram",
@@ -98,7 +99,7 @@ def embed(
         _warn("each picture has one predicted class only; that rarely carries an embedding (3 or more do).")
     standard_input = predictions == "-"
     name = "standard input" if standard_input else Path(predictions).name
-    embed_predictions(
+    summary = embed_predictions(
         counts,
         found,
         EmbeddingSection(name=embedder, seeds=seeds, dim=dim),  # type: ignore[call-arg]  # the embedder's own option
@@ -108,7 +109,7 @@ def embed(
         reference=reference,
         source={"file": name} if standard_input else {"file": name, "sha256": sha256_file(predictions)},
     )
-    _print_result(out)
+    typer.echo(summary)
 
 
 @app.command()
@@ -116,8 +117,7 @@ def report(folder: ResultFolder) -> None:
     """Write a result's tables, figures and report.html again, from what is there."""
     from confemb.pipeline import write_result_report
 
-    write_result_report(folder)
-    _print_result(folder)
+    typer.echo(write_result_report(folder))
 
 
 @app.command()
@@ -197,8 +197,6 @@ def fetch(
 
 def main() -> None:
     """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 when interrupted."""
-    import os
-
     debug = "--debug" in sys.argv
     try:
         app()
@@ -206,12 +204,11 @@ def main() -> None:
         if debug:
             raise
         _fail(str(error), 2)
-    except KeyboardInterrupt:
-        _fail("stopped; the same command goes on from here.", 130)
-    except BrokenPipeError:
-        # Whoever read the output has gone (`confemb similar ... | head`); nothing is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except SystemExit as stop:
+        # typer has turned an interrupt into this status.
+        if stop.code == 130:
+            _fail("stopped; the same command goes on from here.", 130)
+        raise
     except Exception as error:
         if debug:
             raise
@@ -219,12 +216,12 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    print(f"confemb: {message}", file=sys.stderr)
+    typer.echo(f"confemb: {message}", err=True)
     sys.exit(status)
 
 
 def _warn(message: str) -> None:
-    print(f"confemb: note: {message}", file=sys.stderr)
+    typer.echo(f"confemb: note: {message}", err=True)
 
 
 def _choice(option: str, value: str, *allowed: str) -> Any:
@@ -233,19 +230,12 @@ def _choice(option: str, value: str, *allowed: str) -> Any:
     return value
 
 
-def _run(name: str, out: Path | None, overrides: list[str] | None, until: Any) -> Path:
+def _run(name: str, out: Path | None, overrides: list[str] | None, until: Any) -> str:
     from confemb.experiment import load_experiment
     from confemb.pipeline import run_experiment
 
     experiment: Experiment = load_experiment(name, overrides)
-    folder = out or Path("reports") / experiment.name
-    run_experiment(experiment, folder, until=until)
-    return folder
-
-
-def _print_result(folder: Path) -> None:
-    typer.echo((folder / "tables.md").read_text(encoding="utf-8"))
-    typer.echo(f"report: {folder / 'report.html'}")
+    return run_experiment(experiment, out or Path("reports") / experiment.name, until=until)
 
 
 def _result_similarity(folder: Path) -> "SimilarityMatrix":

@@ -116,6 +116,7 @@ def predict(
 
 
 @functools.partial(jax.jit, static_argnames="k")
-def _top_probabilities(logits: jax.Array, k: int) -> list[jax.Array]:
+def _top_probabilities(logits: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     # lax.top_k puts the lower index first among equals, as `confemb.predictions.top_k` does.
-    return jax.lax.top_k(jax.nn.softmax(logits, axis=-1), k)
+    probs, classes = jax.lax.top_k(jax.nn.softmax(logits, axis=-1), k)
+    return probs, classes

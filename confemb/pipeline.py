@@ -39,13 +39,16 @@ RUNS = "embedding_runs.npz"
 
 def run_experiment(
     experiment: Experiment, folder: Path, *, until: Stage = "report", display: Display | None = None
-) -> None:
+) -> str:
     """Run the stages up to `until`, skipping those whose outcome is in `folder` already.
+
+    Returns:
+        What to print: the report in short, or where the last stage's file is.
 
     Raises:
         ConfembError: anything the user can mend: data that cannot be had, options that do not fit.
     """
-    _Run(experiment, folder, display or Display()).up_to(until)
+    return _Run(experiment, folder, display or Display()).up_to(until)
 
 
 class _Run:
@@ -61,8 +64,8 @@ class _Run:
         self.datasets = self._load_datasets()
         self._check()
 
-    def up_to(self, until: Stage) -> None:
-        """Run every stage up to `until` that is not done."""
+    def up_to(self, until: Stage) -> str:
+        """Run every stage up to `until` that is not done, and return what to print."""
         experiment = self.experiment
         dumped = experiment.model_dump(mode="json")
         prints = {split: dataset.fingerprint for split, dataset in self.datasets.items()}
@@ -84,14 +87,16 @@ class _Run:
         stages["embed"] = (embed_key, self._embed)
         for stage in STAGES[: STAGES.index(until) + 1]:
             if stage == "report":
-                write_result_report(self.folder, display=self.display)
-                return
+                # What only the report depends on (title, groups, reference) may have changed with nothing run anew.
+                self.manifest.save()
+                return write_result_report(self.folder, display=self.display)
             key, work = stages[stage]
             if self.manifest.is_done(stage, key):
                 self.display.stage(f"{stage}: done before, reused")
                 continue
             self.manifest.forget_after(stage, STAGES)
             work(key)
+        return "\n".join(f"{until}: {self.folder / name}" for name in self.manifest.stages[until]["files"])
 
     def _load_datasets(self) -> dict[str, Dataset]:
         section = self.experiment.dataset
@@ -203,21 +208,20 @@ class _Run:
                 progress=lambda done, total: update("predicting", done, total),
             )
         save_predictions(predictions, self.folder / PREDICTIONS)
+        by_split = {split.split: part for split, part in zip(splits, _parts(predictions, splits), strict=True)}
         # Pictures the classifier did not learn from show best what it makes of new ones.
-        unseen = np.flatnonzero(predictions.splits != experiment.dataset.train)
-        pool = unseen if len(unseen) else np.arange(len(predictions))
-        rows = pool[choose_examples(predictions.where(pool), experiment.report.examples)]
+        shown = next((s for s in splits if s.split != experiment.dataset.train), splits[0])
+        rows = choose_examples(by_split[shown.split], experiment.report.examples)
         files = [PREDICTIONS]
         if len(rows):
-            images = np.concatenate([np.asarray(split.images) for split in splits])[rows]
-            picked = predictions.where(rows)
-            examples = Examples(images, picked.labels, picked.top_classes, picked.top_probs, picked.ids)
+            picked = by_split[shown.split].where(rows)
+            assert picked.top_probs is not None
+            examples = Examples(
+                shown.images[rows], picked.labels, picked.top_classes, picked.top_probs, shown.ids[rows]
+            )
             save_examples(examples, self.folder / EXAMPLES)
             files.append(EXAMPLES)
-        accuracy = {
-            split: round(predictions.where(predictions.splits == split).accuracy, 6)
-            for split in experiment.dataset.predict
-        }
+        accuracy = {split: round(part.accuracy, 6) for split, part in by_split.items()}
         self.manifest.record(
             "predict", key, files, seconds=round(time.monotonic() - started, 1), accuracy=accuracy, versions=versions()
         )
@@ -234,6 +238,12 @@ class _Run:
         )
 
 
+def _parts(predictions: Predictions, splits: list[Dataset]) -> list[Predictions]:
+    """Return the predictions of each split, which stand one after the other."""
+    ends = np.cumsum([len(split) for split in splits])
+    return [predictions.where(np.arange(end - len(split), end)) for split, end in zip(splits, ends, strict=True)]
+
+
 def embed_predictions(
     counts: PairCounts,
     predictions: Predictions | None,
@@ -246,7 +256,7 @@ def embed_predictions(
     reference: str | None = None,
     source: dict[str, Any],
     display: Display | None = None,
-) -> None:
+) -> str:
     """Embed pair counts of any classifier and write the result folder with its report.
 
     Args:
@@ -260,6 +270,9 @@ def embed_predictions(
         reference: a registered reference to compare with.
         source: facts about where the counts come from, recorded.
         display: where progress shows.
+
+    Returns:
+        The report in short, to print.
 
     Raises:
         ConfembError: unknown embedder, option or reference; a class that can get no vector; a folder that
@@ -281,7 +294,7 @@ def embed_predictions(
         files.append(PREDICTIONS)
     key = stage_key("embed", source, seed, section.model_dump(mode="json"))
     _embed_counts(counts, embedder, section, seed, key, manifest, display, files=files)
-    write_result_report(folder, display=display)
+    return write_result_report(folder, display=display)
 
 
 def _embed_counts(
@@ -314,8 +327,11 @@ def _embed_counts(
     )
 
 
-def write_result_report(folder: Path, *, display: Display | None = None) -> None:
+def write_result_report(folder: Path, *, display: Display | None = None) -> str:
     """Write tables, figures and report.html of a result folder, from what its manifest records.
+
+    Returns:
+        The report in short, to print.
 
     Raises:
         ConfembError: a folder that holds no result.
@@ -328,7 +344,7 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> None
     (display or Display()).stage("report: tables, figures, report.html")
     shown = values["experiment"]["report"] if "experiment" in values else values["report"]
     predictions, history, examples = (manifest.file(name) for name in (PREDICTIONS, HISTORY, EXAMPLES))
-    write_report(
+    summary = write_report(
         Result(
             title=values["title"],
             description=values["description"],
@@ -344,6 +360,7 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> None
         ),
         folder,
     )
+    return f"{summary}\n\nreport: {folder / 'report.html'}"
 
 
 def open_result(folder: Path) -> Manifest:

@@ -110,7 +110,7 @@ def train(
             "choose a multiple of their number."
         )
     network.fit_input(training.images)
-    graph, params, rest = nnx.split(network, nnx.Param, ...)
+    graph, params, rest = _split(network)
     steps_per_epoch = len(training) // batch_size
     steps = settings.epochs * steps_per_epoch
     optimiser = make_optimiser(settings, network, nnx.to_pure_dict(params), steps_per_epoch)
@@ -163,6 +163,12 @@ def train(
     return pd.DataFrame(history).astype({"epoch": int})
 
 
+def _split(network: Network) -> tuple[Any, Any, Any]:
+    """Return (structure, parameters, all other variables)."""
+    graph, params, rest = nnx.split(network, nnx.Param, ...)  # type: ignore[misc]  # typed for one filter only
+    return graph, params, rest
+
+
 def _micro_batch(mesh: Mesh, batch_size: int) -> int:
     """Return how many pictures to compute at a time; only a lone CPU gains from fewer than all."""
     lone_cpu = mesh.size == 1 and mesh.devices.flat[0].platform == "cpu"
@@ -184,7 +190,7 @@ def _make_step(
         targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), settings.label_smoothing)
         loss = optax.softmax_cross_entropy(logits, targets).mean()
         accuracy = (logits.argmax(axis=-1) == labels).mean()
-        return loss, (nnx.split(network, nnx.Param, ...)[2], jnp.stack([loss, accuracy]))
+        return loss, (nnx.state(network, nnx.BatchStat), jnp.stack([loss, accuracy]))
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def step(
@@ -200,7 +206,9 @@ def _make_step(
             )
             for i in range(0, len(rows), micro_batch)
         ]
-        gradients, (rest, measured) = jax.tree.map(lambda *values: sum(values) / len(parts), *parts)
+        gradients, (statistics, measured) = jax.tree.map(lambda *values: sum(values) / len(parts), *parts)
+        # Only the statistics: a constant would come out of the mean with its last bits changed.
+        rest = nnx.merge_state(state.rest, statistics)
         gradients, params = nnx.to_pure_dict(gradients), nnx.to_pure_dict(state.params)
         updates, optimiser_state = optimiser.update(gradients, state.optimiser, params)
         new_params = nnx.clone(state.params)

@@ -59,7 +59,7 @@ def load_weights(network: Network, path: str | os.PathLike[str]) -> None:
                 f"expected {variable[...].shape}."
             )
     state = nnx.state(network)
-    flat = {path: variable for path, variable in nnx.to_flat_state(state)}
+    flat = dict(nnx.to_flat_state(state))
     for keys, variable in flat.items():
         flat[keys] = variable.replace(jnp.asarray(arrays[".".join(str(part) for part in keys)]))
     nnx.update(network, nnx.from_flat_state(flat))

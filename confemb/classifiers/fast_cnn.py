@@ -57,7 +57,8 @@ class FastCnn(nnx.Module):
         filters = 2 * 2 * 2 * channels
         self.whitening = Constant(jnp.zeros((2, 2, channels, filters)))
         self.whitening_bias = nnx.Param(jnp.zeros(filters))
-        self.convs, self.norms = nnx.List([]), nnx.List([])
+        self.convs: nnx.List = nnx.List([])
+        self.norms: nnx.List = nnx.List([])
         inputs = filters
         for outputs in widths:
             for block_inputs in (inputs, outputs):
@@ -66,9 +67,7 @@ class FastCnn(nnx.Module):
                 )
                 self.norms.append(GhostBatchNorm(outputs, group=norm_group))
             inputs = outputs
-        self.head = nnx.Linear(
-            inputs, class_count, use_bias=False, kernel_init=nnx.initializers.normal(1.0), rngs=rngs
-        )
+        self.head = nnx.Linear(inputs, class_count, use_bias=False, kernel_init=nnx.initializers.normal(1.0), rngs=rngs)
 
     def fit_input(self, images: np.ndarray) -> None:
         """Set channel means and deviations and the whitening filter from training pictures (N, H, W, C) uint8.
@@ -127,7 +126,9 @@ class FastCnn(nnx.Module):
         return _BIAS_RATE if path[-1] == "bias" else 1.0
 
 
-def _identity_first(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32, out_sharding: Any = None) -> jax.Array:
+def _identity_first(
+    key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32, out_sharding: Any = None
+) -> jax.Array:
     """Draw a 3x3 kernel whose first outputs pass their input through unchanged (a "dirac" start)."""
     height, width, inputs, outputs = shape
     bound = 1 / np.sqrt(height * width * inputs)

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from confemb.errors import ConfembError
-from confemb.files import whole_file
+from confemb.files import read_arrays, read_bytes, whole_file
 from confemb.predictions import Predictions
 from confemb.reporting.result import Examples
 
@@ -44,11 +44,10 @@ def save_examples(examples: Examples, path: str | os.PathLike[str]) -> None:
 
 def load_examples(path: str | os.PathLike[str]) -> Examples:
     """Read what `save_examples` wrote; raises ConfembError for anything else."""
+    names = ("images", "labels", "top_classes", "top_probs", "ids")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Examples(
-                *(arrays[name] for name in ("images", "labels", "top_classes", "top_probs")),
-                ids=arrays["ids"].astype(object),
-            )
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ConfembError(f"cannot read the example pictures in {path}: {error}.") from error
+        arrays = read_arrays(read_bytes(path), names)
+        images, labels, top_classes, top_probs, ids = (arrays[name] for name in names)
+        return Examples(images, labels, top_classes, top_probs, ids.astype(object))
+    except (KeyError, ConfembError) as error:
+        raise ConfembError(f"cannot read the example pictures in {path}: {error}") from error

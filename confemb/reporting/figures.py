@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 20
 MOST_PAIRS_IN_SPREAD = 60
+MOST_NAMED_ROWS, MOST_NAMED_CLUSTERS = 60, 42
 ODD_PAIRS = 8
 
 
@@ -81,7 +82,7 @@ def _colour_ticks(axes: "Axes", analysis: Analysis, order: np.ndarray) -> None:
 
 
 def _overview(analysis: Analysis) -> "Figure":
-    """Draw many classes as one picture, with the names of clusters where they fit."""
+    """Draw many classes as one picture, naming the rows where they fit, else the clusters."""
     order = analysis.seriation.order
     values = analysis.similarity.values[np.ix_(order, order)]
     figure = new_figure(8.2, 6.6)
@@ -90,15 +91,18 @@ def _overview(analysis: Analysis) -> "Figure":
         values, cmap=diverging_map(), vmin=-1, vmax=1, interpolation="antialiased", interpolation_stage="data"
     )
     figure.colorbar(image, ax=axes, label="cosine", shrink=0.6, ticks=[-1, -0.5, 0, 0.5, 1], aspect=28, pad=0.015)
-    places, texts, end, last = [], [], 0, -np.inf
-    room = len(order) / 42
+    places: list[float] = []
+    texts: list[str] = []
+    every = len(order) <= MOST_NAMED_ROWS
+    if every:
+        places, texts = list(range(len(order))), [shortened(analysis.class_names[i]) for i in order]
+    room, end = len(order) / MOST_NAMED_CLUSTERS, 0
     for cluster in analysis.clusters:
         start, end = end, end + len(cluster.members)
         middle = (start + end - 1) / 2
-        if end - start > 1 and middle - last >= room:
+        if not every and end - start > 1 and (not places or middle - places[-1] >= room):
             places.append(middle)
             texts.append(cluster_label(analysis, cluster.medoid, len(cluster.members)))
-            last = middle
         axes.axhline(end - 0.5, color="white", linewidth=0.3)
         axes.axvline(end - 0.5, color="white", linewidth=0.3)
     axes.set_yticks(places, texts, fontsize=6.8)
@@ -160,7 +164,8 @@ def class_map(analysis: Analysis) -> "Figure | None":
     if size < 3:
         return None
     places, kept = place_on_map(analysis.similarity)
-    figure = new_figure(*((5.2, 4.3) if analysis.whole else (6.6, 6.2)))
+    few = size <= 12
+    figure = new_figure(*((5.2, 4.3) if few else (6.6, 6.0)))
     axes = figure.subplots()
     colours = [group_colour(g) for g in analysis.group]
     named = list(range(size)) if analysis.whole else [c.medoid for c in analysis.clusters if len(c.members) > 1]
@@ -169,15 +174,15 @@ def class_map(analysis: Analysis) -> "Figure | None":
     axes.scatter(
         places[:, 0],
         places[:, 1],
-        s=44 if analysis.whole else 7,
+        s=44 if few else 26 if analysis.whole else 7,
         c=colours,
+        zorder=4,
         linewidths=0,
         alpha=1 if analysis.whole else 0.5,
     )
     if not analysis.whole:
-        axes.scatter(
-            places[named, 0], places[named, 1], s=22, c=[colours[i] for i in named], edgecolors="white", linewidths=0.6
-        )
+        inks = [colours[i] for i in named]
+        axes.scatter(places[named, 0], places[named, 1], s=22, c=inks, edgecolors="white", linewidths=0.6, zorder=4)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.14)
     axes.set_xticks([])
@@ -197,7 +202,7 @@ def class_map(analysis: Analysis) -> "Figure | None":
         texts,
         [colours[i] for i in named],
         obstacles=places if analysis.whole else places[named],
-        size=9.5 if analysis.whole else 6.8,
+        size=9.5 if few else 7.5 if analysis.whole else 6.8,
     )
     return figure
 
@@ -218,6 +223,9 @@ def _label_points(
     from matplotlib.patheffects import withStroke
 
     figure.draw_without_rendering()
+    # Labels are placed for the axes as they stand now: nothing may move them afterwards.
+    figure.set_layout_engine("none")
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim(), autoscale_on=False)
     renderer = FigureCanvasAgg(figure).get_renderer()
     halo = [withStroke(linewidth=2.0, foreground="white")]
     drawn = [axes.text(0, 0, text, fontsize=size, ha="center", va="center", path_effects=halo) for text in texts]
@@ -324,7 +332,7 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
         parts += [("other pairs", ~grouped, MUTED)] if (~grouped).any() else []
     for label, which, colour in parts:
         size, alpha = (4, 0.25) if many else (30, 0.9)
-        axes.scatter(x[which], y[which], s=size, color=colour, alpha=alpha, linewidths=0, label=label, zorder=2)
+        axes.scatter(x[which], y[which], s=size, color=colour, alpha=alpha, linewidths=0, label=label, zorder=4)
     if len(parts) > 1:
         axes.legend(loc="upper left", handletextpad=0.1)
     axes.set_xlabel(f"cosine, {analysis.result.reference_name}")

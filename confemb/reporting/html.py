@@ -10,6 +10,7 @@ from typing import Any
 
 from confemb.reporting import tables
 from confemb.reporting.analysis import Analysis
+from confemb.reporting.figures import MOST_NAMED_ROWS
 from confemb.reporting.findings import facts, finding, group_sentence, run_sentence, seeds_sentence
 from confemb.reporting.style import diverging_map
 
@@ -54,6 +55,7 @@ def render_page(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         title=analysis.result.title,
         description=analysis.result.description,
         whole=analysis.whole,
+        clusters_named=len(analysis.class_names) > MOST_NAMED_ROWS,
         groups=analysis.result.groups,
         finding=finding(analysis),
         facts=facts(analysis),

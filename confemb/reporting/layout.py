@@ -114,7 +114,7 @@ def place_labels(
     bounds: tuple[float, float, float, float],
     *,
     obstacles: np.ndarray | None = None,
-    gap: float = 6.0,
+    gap: float = 8.0,
     must_place: bool = True,
 ) -> list[tuple[float, float] | None]:
     """Find places for labels so that they overlap neither one another nor the points.

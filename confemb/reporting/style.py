@@ -90,7 +90,7 @@ def shortened(name: str, longest: int = LONGEST_LABEL) -> str:
     return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
 
 
-def figure_bytes(figure: "Figure", kind: str, *, dpi: int = 200) -> bytes:
+def figure_bytes(figure: "Figure", kind: str, *, dpi: int) -> bytes:
     """Return the figure as "png" or "svg"; no date and no software version, so equal figures are equal bytes."""
     out = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}

@@ -9,6 +9,7 @@ from confemb.reporting.analysis import Analysis, analyse
 from confemb.reporting.html import PageFigure, render_page
 from confemb.reporting.result import Result
 from confemb.reporting.tables import to_csv, to_latex, to_markdown
+from confemb.reporting.terminal import to_terminal
 from confemb.similarity import csv_cells
 
 # Figures on the page are set a little larger than in print (96 pixels an inch).
@@ -17,12 +18,15 @@ _PIXELS_PER_INCH = 115
 _PHONE_INCHES = 5.2
 
 
-def write_report(result: Result, folder: Path) -> None:
+def write_report(result: Result, folder: Path) -> str:
     """Write everything that can be said of a result into `folder`; the same result gives the same bytes.
 
     Files: `embedding.txt` (the most central run, as word2vec text), `similarities.csv` (long),
     `similarity_matrix.csv` (square), `tables.md`, `tables.tex`, `tables.csv`, `figures/*.png` and `*.svg`,
     `report.html`.
+
+    Returns:
+        The report's short form for the terminal.
 
     Raises:
         ConfembError: the folder cannot be written to, a group names an unknown class, or the reference
@@ -38,6 +42,7 @@ def write_report(result: Result, folder: Path) -> None:
     write_text(folder / "tables.csv", to_csv(analysis))
     figures = write_figures(analysis, make_folder(folder / "figures"))
     write_text(folder / "report.html", render_page(analysis, figures))
+    return to_terminal(analysis)
 
 
 def similarities_csv(analysis: Analysis) -> str:
@@ -81,6 +86,8 @@ def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
         "examples": classifier_figures.example_pictures,
         "training": classifier_figures.training_curve,
     }
+    # The heatmap of many classes is a picture with about a dot for each class: more dots would only cost room.
+    dpi = 200 if analysis.whole else 150
     shown = {}
     for name, draw in drawers.items():
         with style.figure_style():
@@ -90,7 +97,7 @@ def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
                 # A figure of an older result in this folder would say something about another one.
                 (folder / f"{name}.{kind}").unlink(missing_ok=True)
             continue
-        contents = {kind: style.figure_bytes(figure, kind) for kind in ("png", "svg")}
+        contents = {kind: style.figure_bytes(figure, kind, dpi=dpi) for kind in ("png", "svg")}
         for kind, content in contents.items():
             style.save_bytes(folder / f"{name}.{kind}", content)
         smaller = min(("svg", "png"), key=lambda kind: len(contents[kind]))

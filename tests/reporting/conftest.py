@@ -108,3 +108,8 @@ def make_result():
 @pytest.fixture(scope="session")
 def many():
     return analyse(many_result())
+
+
+@pytest.fixture(scope="session")
+def very_many():
+    return analyse(many_result(size=80))

@@ -32,12 +32,20 @@ def test_heatmap_shows_the_cosines_in_seriated_order(analysis):
     assert axes.texts[0].get_text() == ""
 
 
-def test_heatmap_of_many_classes_names_clusters_only(many):
+def test_heatmap_of_many_classes_names_rows_while_they_fit(many):
     axes = figures.heatmap(many).axes[0]
     assert axes.images[0].get_array().shape == (40, 40)
-    assert 0 < len(axes.get_yticklabels()) <= len(many.clusters) < 40
-    assert len(axes.get_xticks()) == 0
+    assert [t.get_text() for t in axes.get_yticklabels()] == [many.class_names[i] for i in many.seriation.order]
     assert not axes.texts
+
+
+def test_heatmap_of_many_more_classes_names_clusters_only(very_many):
+    axes = figures.heatmap(very_many).axes[0]
+    clusters = [c for c in very_many.clusters if len(c.members) > 1]
+    labels = {figures.cluster_label(very_many, c.medoid, len(c.members)) for c in clusters}
+    assert {t.get_text() for t in axes.get_yticklabels()} <= labels
+    assert len(axes.get_yticklabels()) > 0
+    assert len(axes.get_xticks()) == 0
 
 
 def test_dendrogram_leaves_are_the_heatmap_rows(analysis):
@@ -70,6 +78,16 @@ def test_map_of_many_classes_names_medoids(many):
     assert len(axes.collections[0].get_offsets()) == 40
     medoids = {many.class_names[c.medoid] for c in many.clusters if len(c.members) > 1}
     assert {t.get_text() for t in axes.texts} == medoids
+
+
+def test_labels_on_the_map_cover_no_point(analysis):
+    figure = figures.class_map(analysis)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    points = axes.transData.transform(axes.collections[0].get_offsets())
+    for text in axes.texts:
+        box = text.get_window_extent()
+        assert not any(box.contains(*point) for point in points)
 
 
 def test_spread_holds_every_seed_of_every_pair(analysis):
@@ -124,7 +142,9 @@ def test_examples_show_the_true_class_and_its_bar_in_orange(analysis):
 
 def test_the_same_figure_gives_the_same_bytes(analysis):
     for kind in ("png", "svg"):
-        assert figure_bytes(figures.class_map(analysis), kind) == figure_bytes(figures.class_map(analysis), kind)
+        assert figure_bytes(figures.class_map(analysis), kind, dpi=80) == figure_bytes(
+            figures.class_map(analysis), kind, dpi=80
+        )
 
 
 def test_dollar_signs_and_unknown_letters_are_drawn(make_result, result):
@@ -141,7 +161,7 @@ def test_dollar_signs_and_unknown_letters_are_drawn(make_result, result):
     )
     figure = figures.heatmap(analysis)
     assert "a$b" in {t.get_text() for t in figure.axes[0].get_xticklabels()}
-    assert figure_bytes(figure, "svg").startswith(b"<?xml")
+    assert figure_bytes(figure, "svg", dpi=80).startswith(b"<?xml")
 
 
 def test_shortened():

@@ -1,0 +1,23 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from confemb.similarity import SimilarityMatrix, neutral_cell, plain_cell
+
+
+@given(st.text())
+def test_a_neutral_cell_is_no_formula_and_reads_back(text):
+    cell = neutral_cell(text)
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert plain_cell(cell) == text
+
+
+@pytest.mark.parametrize("name", ["cat", "=1+1", "'=1+1", "'tis", "-b", 'a,"b"', "NA", "null"])
+def test_a_saved_matrix_reads_back(tmp_path, name):
+    values = np.array([[1.0, -0.25, np.nan], [-0.25, 1.0, -0.0000001], [np.nan, -0.0000001, 1.0]])
+    SimilarityMatrix(values, (name, "b", "c")).save_matrix(tmp_path / "matrix.csv")
+    found = SimilarityMatrix.load_matrix(tmp_path / "matrix.csv")
+    assert found.class_names == (name, "b", "c")
+    np.testing.assert_allclose(found.values, values, atol=1e-6)
+    assert "-0.000000" not in (tmp_path / "matrix.csv").read_text()
