@@ -14,7 +14,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from confemb.adapters.callables import CallableClassifier
+    from confemb.adapters.flax import FlaxClassifier
+    from confemb.adapters.huggingface import HuggingFaceClassifier
+    from confemb.adapters.onnx import OnnxClassifier
+    from confemb.adapters.sklearn import SklearnClassifier, out_of_fold
+    from confemb.adapters.torch import TorchClassifier
     from confemb.class_cells import load_class_names
+    from confemb.classification import Classifier, classify, classify_batches
     from confemb.datasets import DATASETS, Dataset, DatasetSource, open_dataset
     from confemb.embedders import EMBEDDERS, Embedder
     from confemb.embedders.counts import count_similarity
@@ -45,14 +52,19 @@ __all__ = [
     "EMBEDDERS",
     "REFERENCES",
     "Agreement",
+    "CallableClassifier",
     "ClassEmbedding",
+    "Classifier",
     "ConfembError",
     "Dataset",
     "DatasetSource",
     "Embedder",
     "EmbeddingRuns",
     "Examples",
+    "FlaxClassifier",
     "GroupSeparation",
+    "HuggingFaceClassifier",
+    "OnnxClassifier",
     "PairCorpus",
     "PairCounts",
     "Predictions",
@@ -61,8 +73,12 @@ __all__ = [
     "RunSummary",
     "SimilarityMatrix",
     "SkipGram",
+    "SklearnClassifier",
+    "TorchClassifier",
     "__version__",
     "agreement",
+    "classify",
+    "classify_batches",
     "count_pairs",
     "count_similarity",
     "group_separation",
@@ -70,6 +86,7 @@ __all__ = [
     "load_pairs",
     "load_predictions",
     "open_dataset",
+    "out_of_fold",
     "pairs_from_confusions",
     "paper_similarities",
     "predictions_from_scores",
@@ -85,14 +102,19 @@ _MODULES = {
     "EMBEDDERS": "confemb.embedders",
     "REFERENCES": "confemb.references",
     "Agreement": "confemb.similarity",
+    "CallableClassifier": "confemb.adapters.callables",
     "ClassEmbedding": "confemb.embedding",
+    "Classifier": "confemb.classification",
     "ConfembError": "confemb.errors",
     "Dataset": "confemb.datasets",
     "DatasetSource": "confemb.datasets",
     "Embedder": "confemb.embedders",
     "EmbeddingRuns": "confemb.embedding",
     "Examples": "confemb.reporting.result",
+    "FlaxClassifier": "confemb.adapters.flax",
     "GroupSeparation": "confemb.statistics",
+    "HuggingFaceClassifier": "confemb.adapters.huggingface",
+    "OnnxClassifier": "confemb.adapters.onnx",
     "PairCorpus": "confemb.pairs",
     "PairCounts": "confemb.pairs",
     "Predictions": "confemb.predictions",
@@ -101,7 +123,11 @@ _MODULES = {
     "RunSummary": "confemb.statistics",
     "SimilarityMatrix": "confemb.similarity",
     "SkipGram": "confemb.embedders.skipgram",
+    "SklearnClassifier": "confemb.adapters.sklearn",
+    "TorchClassifier": "confemb.adapters.torch",
     "agreement": "confemb.similarity",
+    "classify": "confemb.classification",
+    "classify_batches": "confemb.classification",
     "count_pairs": "confemb.pairs",
     "count_similarity": "confemb.embedders.counts",
     "group_separation": "confemb.statistics",
@@ -109,6 +135,7 @@ _MODULES = {
     "load_pairs": "confemb.prediction_files",
     "load_predictions": "confemb.prediction_files",
     "open_dataset": "confemb.datasets",
+    "out_of_fold": "confemb.adapters.sklearn",
     "pairs_from_confusions": "confemb.pairs",
     "paper_similarities": "confemb.references.paper",
     "predictions_from_scores": "confemb.predictions",

@@ -20,7 +20,9 @@ class Checkpoints:
         self._ocp = ocp
         self._folder = make_folder(folder).resolve()
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(self._folder, options=options)
+        # Named ahead, so that a checkpoint's shapes can be asked for before it is restored.
+        handlers = {"state": ocp.StandardCheckpointHandler(), "history": ocp.JsonCheckpointHandler()}
+        self._manager = ocp.CheckpointManager(self._folder, options=options, item_handlers=handlers)
 
     def restore(self, like: Any) -> tuple[Any, list[dict[str, float]]] | None:
         """Return the newest (state, history), shaped and placed like `like`; None where there is none.
@@ -34,6 +36,10 @@ class Checkpoints:
         ocp = self._ocp
         leaves, structure = jax.tree.flatten(like)
         try:
+            # Orbax itself converts types without a word, and leaves readers hanging where a shape does not fit.
+            found = self._manager.item_metadata(epoch)["state"].tree
+            if [(leaf.shape, leaf.dtype) for leaf in found] != [(leaf.shape, leaf.dtype) for leaf in leaves]:
+                raise ValueError("its arrays have other shapes")
             saved = self._manager.restore(
                 epoch,
                 args=ocp.args.Composite(
@@ -41,7 +47,7 @@ class Checkpoints:
                     history=ocp.args.JsonRestore(),
                 ),
             )
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise ConfembError(
                 f"the checkpoint of epoch {epoch} in {self._folder} does not fit this network ({reason}); "

@@ -130,7 +130,7 @@ def similar(
     similarity = _result_similarity(folder)
     order = similarity.order_for(class_name)[:top]
     row = similarity.index(class_name)
-    width = max(len(similarity.class_names[i]) for i in order)
+    width = max((len(similarity.class_names[i]) for i in order), default=0)
     for i in order:
         line = f"{similarity.class_names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
         if similarity.low is not None and similarity.high is not None:
@@ -199,7 +199,7 @@ def main() -> None:
     """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 when interrupted."""
     debug = "--debug" in sys.argv
     try:
-        app()
+        app(prog_name="confemb")
     except ConfembError as error:
         if debug:
             raise

@@ -138,7 +138,8 @@ def load_experiment(name_or_path: str, overrides: list[str] | None = None) -> Ex
             named), or a value of the wrong type or out of range.
     """
     if name_or_path == "-":
-        name, where, table = "stdin", "standard input", _parse(sys.stdin.buffer.read(), "standard input")
+        name, where = "stdin", "standard input"
+        table = _extended(_parse(sys.stdin.buffer.read(), where), where, Path(), seen=())
     else:
         path = _find(name_or_path)
         name, where, table = path.stem, str(path), _read(path, seen=())
@@ -175,14 +176,18 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         table = _parse(path.read_bytes(), str(path))
     except OSError as error:
         raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
+    return _extended(table, str(path), path.parent, (*seen, path.resolve()))
+
+
+def _extended(table: dict[str, Any], where: str, folder: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """Return `table` laid over the experiment it extends, which may stand beside it in `folder`."""
     base = table.pop("extends", None)
     if base is None:
         return table
     if not isinstance(base, str):
-        raise ConfembError(f"{path}: `extends` must be the name of an experiment, in quotes.")
-    sibling = path.parent / f"{base.removesuffix('.toml')}.toml"
-    parent = _read(sibling if sibling.is_file() else _find(base), (*seen, path.resolve()))
-    return _merge(parent, table)
+        raise ConfembError(f"{where}: `extends` must be the name of an experiment, in quotes.")
+    sibling = folder / f"{base.removesuffix('.toml')}.toml"
+    return _merge(_read(sibling if sibling.is_file() else _find(base), seen), table)
 
 
 def _parse(content: bytes, where: str) -> dict[str, Any]:
@@ -197,7 +202,7 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         # Another classifier or embedder has other options: the base's do not carry over.
-        if both and value.get("name", merged[key].get("name")) == merged[key].get("name"):
+        if both and len({part["name"] for part in (merged[key], value) if "name" in part}) < 2:
             merged[key] = _merge(merged[key], value)
         else:
             merged[key] = value

@@ -30,22 +30,32 @@ def _logits(graph: Any, state: Any, images: jax.Array, mirror: bool) -> jax.Arra
     return logits.astype(jnp.float32)
 
 
-def batched_logits(
-    network: Network, images: np.ndarray, *, mirror: bool = False, batch_size: int = BATCH_SIZE
-) -> Iterator[np.ndarray]:
-    """Yield (n, K) float32 logits, batch by batch, for every picture once, in order.
+def compiled_logits(network: Any, *, mirror: bool = False) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Place a network's weights on all devices, once, and return what turns (batch, size) into float32 logits.
 
-    The last partial batch is filled up for the devices and cut again, so one compiled program serves all.
+    The batch, at most `size` inputs, is filled up to `size` (and for the devices) and its logits are cut again, so one
+    compiled program serves all batches of a size. `network` is called as `network(network.prepare(batch))`.
     """
     mesh = Mesh(np.array(jax.devices()), ("batch",))
-    batch_size = -(-batch_size // mesh.size) * mesh.size
     by_batch = NamedSharding(mesh, PartitionSpec("batch"))
     graph, state = nnx.split(network)
     state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+
+    def logits(batch: np.ndarray, size: int) -> np.ndarray:
+        size = -(-size // mesh.size) * mesh.size
+        filled = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
+        return np.asarray(_logits(graph, state, jax.device_put(filled, by_batch), mirror))[: len(batch)]
+
+    return logits
+
+
+def batched_logits(
+    network: Network, images: np.ndarray, *, mirror: bool = False, batch_size: int = BATCH_SIZE
+) -> Iterator[np.ndarray]:
+    """Yield (n, K) float32 logits, batch by batch, for every picture once, in order."""
+    logits = compiled_logits(network, mirror=mirror)
     for start in range(0, len(images), batch_size):
-        batch = np.asarray(images[start : start + batch_size])
-        filled = np.concatenate([batch, np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)])
-        yield np.asarray(_logits(graph, state, jax.device_put(filled, by_batch), mirror))[: len(batch)]
+        yield logits(np.asarray(images[start : start + batch_size]), batch_size)
 
 
 def evaluate(network: Network, dataset: Dataset) -> tuple[float, float]:

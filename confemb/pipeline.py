@@ -59,6 +59,8 @@ class _Run:
         self.folder = make_folder(folder)
         self.display = display
         self.manifest = Manifest(folder)
+        if "source" in self.manifest.values:
+            raise ConfembError(f"{folder} holds the result of `confemb embed`; choose another folder with --out.")
         # Made first of all: a misspelt option must not come out after an hour of training.
         self.embedder = make_embedder(experiment.embedding.name, experiment.embedding.options)
         self.datasets = self._load_datasets()
@@ -67,7 +69,8 @@ class _Run:
     def up_to(self, until: Stage) -> str:
         """Run every stage up to `until` that is not done, and return what to print."""
         experiment = self.experiment
-        dumped = experiment.model_dump(mode="json")
+        # Without what is not set, so that an option added to confemb leaves earlier results valid.
+        dumped = experiment.model_dump(mode="json", exclude_none=True)
         prints = {split: dataset.fingerprint for split, dataset in self.datasets.items()}
         train_key = stage_key(
             "train", experiment.seed, prints, dumped["dataset"]["train"], dumped["classifier"], dumped["training"]
@@ -118,7 +121,12 @@ class _Run:
                 if name not in names:
                     raise unknown_name("class", name, names, where=f"report.groups.{group}")
         if experiment.report.reference is not None:
-            REFERENCES.get(experiment.report.reference)
+            reference = load_reference(experiment.report.reference)
+            if len(set(names) & set(reference.class_names)) < 2:
+                raise ConfembError(
+                    f"the reference {experiment.report.reference!r} knows fewer than 2 of the classes of "
+                    f"{experiment.dataset.name}; leave report.reference out, or give another."
+                )
         pictured = np.unique(np.concatenate([self.datasets[s].labels for s in experiment.dataset.predict]))
         missing = [name for index, name in enumerate(names) if index not in pictured]
         if missing and experiment.pairs.missing_classes == "error":
@@ -355,8 +363,8 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> str:
             history=None if history is None else pd.read_csv(history),
             examples=None if examples is None else load_examples(examples),
             groups=shown["groups"],
-            reference=None if shown["reference"] is None else load_reference(shown["reference"]),
-            reference_name=f"the {shown['reference']}",
+            reference=None if shown.get("reference") is None else load_reference(shown["reference"]),
+            reference_name=f"the {shown.get('reference')}",
         ),
         folder,
     )

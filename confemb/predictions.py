@@ -161,10 +161,11 @@ def predictions_from_scores(
     rows = max(1, 2**22 // scores.shape[1])
     for start in range(0, len(scores), rows):
         block = scores[start : start + rows].astype(np.float64)
+        # By the scores themselves: the softmax of far-off logits is zero for all of them alike.
+        top = top_k(block, k)
         if logits:
             block = np.exp(block - block.max(axis=1, keepdims=True))
             block /= block.sum(axis=1, keepdims=True)
-        top = top_k(block, k)
         top_classes[start : start + rows] = top
         top_probs[start : start + rows] = np.take_along_axis(block, top, axis=1)
     return Predictions(

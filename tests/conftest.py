@@ -1,6 +1,7 @@
 """Fixtures shared by all tests, and one reproducible Hypothesis profile."""
 
 import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -9,6 +10,11 @@ from hypothesis import settings
 # Before any library reads them: no window, no accelerator.
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# A network is compiled once, not once in each test and subprocess. Each worker of pytest has a cache of its own,
+# since JAX does not write it atomically.
+_COMPILED = tempfile.TemporaryDirectory(prefix="confemb-compiled-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 from confemb.predictions import Predictions, predictions_from_scores
 
@@ -35,3 +41,12 @@ def predictions() -> Predictions:
         dataset="blocks",
         classifier="noise",
     )
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Return the digits' parts, "train" and "test"."""
+    from confemb.datasets import open_dataset
+
+    source = open_dataset("digits")
+    return {split: source.load(split) for split in source.splits}

@@ -11,7 +11,20 @@ import pytest
 import confemb
 
 PACKAGE = Path(confemb.__file__).parent
-HEAVY = {"flax", "gensim", "jax", "matplotlib", "optax", "orbax", "seaborn", "sklearn", "tensorflow_datasets", "torch"}
+HEAVY = {
+    "flax",
+    "gensim",
+    "jax",
+    "matplotlib",
+    "onnxruntime",
+    "optax",
+    "orbax",
+    "seaborn",
+    "sklearn",
+    "tensorflow_datasets",
+    "torch",
+    "transformers",
+}
 
 # From the bottom up; a module imports from its own floor and those below. What stands in none is a stage.
 FLOORS = [

@@ -14,6 +14,8 @@ CLASSIFIERS = Registry(
     {
         "paper_cnn": "confemb.classifiers.paper_cnn:PaperCnn",
         "fast_cnn": "confemb.classifiers.fast_cnn:FastCnn",
+        **{f"resnet{depth}": f"confemb.classifiers.resnet:resnet{depth}" for depth in (18, 34, 50, 101, 152)},
+        **{f"vgg{depth}": f"confemb.classifiers.vgg:vgg{depth}" for depth in (16, 19)},
     },
 )
 

@@ -46,9 +46,15 @@ class FastCnn(nnx.Module):
             rngs: the source of the weights.
 
         Raises:
-            ValueError: pictures too small for as many blocks.
+            ValueError: pictures too small for as many blocks, or an option out of range.
         """
         height, width, channels = image_shape
+        if not widths or min(widths) < 1:
+            raise ValueError("widths must be numbers of channels of at least 1, one for each block")
+        if not 0 <= shift < min(height, width):
+            raise ValueError(f"shift must be from 0 to {min(height, width) - 1} pixels for these pictures")
+        if norm_group < 1:
+            raise ValueError("norm_group must be at least 1 picture")
         if min(height, width) - 1 < 2 ** len(widths):
             raise ValueError(f"{len(widths)} blocks need pictures larger than {2 ** len(widths)} pixels a side")
         self.shift, self.mirror = shift, mirror

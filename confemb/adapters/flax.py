@@ -1,0 +1,66 @@
+"""Flax NNX modules as classifiers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from confemb.inference import compiled_logits
+from confemb.predictions import check_class_names
+
+
+class FlaxClassifier:
+    """A Flax NNX module: jit-compiled, in evaluation mode, the batch shared among all devices.
+
+    A smaller batch is filled up to the largest one before it, so one compiled program serves all. The weights
+    are those at the time the classifier is made; the module itself is not changed.
+
+    Args:
+        module: gives (n, K) scores.
+        class_names: the K names its scores stand for, in their order.
+        prepare: turns a batch, as an array, into the module's input (uint8 pictures into scaled floats); it is
+            compiled with the module. None: the module's own `prepare`, as confemb's networks have one, or nothing.
+        logits: whether the scores are logits; otherwise they are probabilities.
+        name: what it is called in results; by default the module's class.
+
+    Raises:
+        ConfembError: class names that are empty or stand twice.
+    """
+
+    def __init__(
+        self,
+        module: nnx.Module,
+        class_names: Sequence[str],
+        *,
+        prepare: Callable[[Any], Any] | None = None,
+        logits: bool = True,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or type(module).__name__
+        self.class_names = tuple(check_class_names(class_names))
+        self.logits = logits
+        own = prepare is None and hasattr(module, "prepare")
+        self._logits = compiled_logits(module if own else _Prepared(module, prepare or _as_it_is))
+        self._size = 0
+
+    def scores(self, batch: Any) -> np.ndarray:
+        """Return (n, K) float32 scores of n inputs."""
+        values = np.asarray(batch)
+        self._size = max(self._size, len(values))
+        return self._logits(values, self._size)
+
+
+class _Prepared(nnx.Module):
+    """A module with a function that makes its input."""
+
+    def __init__(self, module: nnx.Module, prepare: Callable[[Any], Any]) -> None:
+        self.module = module
+        self.prepare = prepare
+
+    def __call__(self, inputs: Any) -> Any:
+        return self.module(inputs)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,253 @@
+"""Reads the tensors of checkpoints that other people's programs wrote.
+
+Nothing of a checkpoint is run or unpickled, nothing is unpacked to disk, and no size that a file only claims is
+believed: a file of a few kilobytes cannot ask for gigabytes.
+"""
+
+import json
+import math
+import pickle
+import tarfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from confemb.errors import ConfembError, quoted_list
+from confemb.files import read_bytes
+
+TFJS_MODEL = "model.json"
+SAFETENSORS = "model.safetensors"
+# Of all members read from an archive together; the largest network here has half a gigabyte.
+_ARCHIVE_LIMIT = 4 * 2**30
+# A model.json describes layers and tensors: some hundred kilobytes.
+_JSON_LIMIT = 64 * 2**20
+_TFJS_TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "bool": "|b1", "uint8": "|u1"}
+# Old Keras files name the same weights otherwise ("running_std" held the variance even then).
+_OLD_KERAS = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        arrays: its tensors by the names they have there.
+        metadata: texts it carries beside them (safetensors only).
+    """
+
+    arrays: dict[str, np.ndarray]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint: a file, told apart by its ending, or a folder.
+
+    Known are TF.js (`model.json` with its shards, the folder of both, or a `.tgz` that holds both), Keras `.h5`
+    (extra `h5`), PyTorch `.pth`, `.pt` and `.bin` (extra `torch`), `.safetensors`, and a folder with a
+    `model.safetensors`, as Hugging Face makes them.
+
+    Raises:
+        ConfembError: a file that is missing, truncated, of none of these kinds, or one that holds pickled code; or
+            an extra that is not installed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ConfembError(f"the weights {path} do not exist: check the path.")
+    if path.is_dir():
+        for name, read in ((SAFETENSORS, _read_safetensors), (TFJS_MODEL, _read_tfjs_file)):
+            if (path / name).is_file():
+                return read(path / name)
+        raise ConfembError(f"the folder {path} holds no weights: there is neither {SAFETENSORS} nor {TFJS_MODEL} in it.")
+    for endings, read in _READERS.items():
+        if path.name.lower().endswith(endings):
+            return read(path)
+    known = sorted(ending for endings in _READERS for ending in endings)
+    raise ConfembError(f"{path} is no checkpoint by its ending; known are {', '.join(known)}.")
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+    except OSError as error:
+        raise ConfembError(f"cannot read the weights {path}: {error}.") from error
+    # A type that numpy has not, such as bfloat16, is a TypeError or a KeyError.
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise ConfembError(f"{path} is no readable safetensors file: {error}.") from error
+
+
+def _read_torch(path: Path) -> Checkpoint:
+    try:
+        import torch
+    except ImportError as error:
+        raise ConfembError(f"{path} needs PyTorch to be read: pip install 'confemb[torch]'.") from error
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ConfembError(
+            f"{path} holds pickled code or is no PyTorch checkpoint; nothing of it was run: "
+            "save the state_dict alone, best as safetensors."
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfembError(f"{path} is truncated or no PyTorch checkpoint ({reason}): get it again.") from error
+    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, dict) or not loaded:
+        raise ConfembError(f"{path} holds no state_dict but {type(loaded).__name__}: save module.state_dict().")
+    if strange := [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]:
+        raise ConfembError(f"{path} holds other things than tensors, {quoted_list(strange)}: save the state_dict alone.")
+    arrays = {}
+    for name, value in loaded.items():
+        if value.layout is not torch.strided:
+            raise ConfembError(f"{path} holds {name!r} as a sparse tensor: make it dense.")
+        array = value.detach()
+        arrays[str(name)] = (array.float() if array.dtype is torch.bfloat16 else array).numpy()
+    return Checkpoint(arrays)
+
+
+def _read_h5(path: Path) -> Checkpoint:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ConfembError(f"{path} needs h5py to be read: pip install 'confemb[h5]'.") from error
+    try:
+        with h5py.File(path, "r") as file:
+            return Checkpoint(_h5_arrays(file, path, h5py))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise ConfembError(f"{path} is truncated or no Keras .h5 file ({error}): get it again.") from error
+
+
+def _h5_arrays(file: Any, path: Path, h5py: Any) -> dict[str, np.ndarray]:
+    root = file["model_weights"] if "model_weights" in file else file
+    if "layer_names" not in root.attrs:
+        raise ConfembError(f"{path} has no list of layers: only .h5 files of Keras 1 and 2 can be read; save as .h5.")
+    budget = path.stat().st_size
+    arrays = {}
+    for layer in (_text(name) for name in root.attrs["layer_names"]):
+        for stored in (_text(name) for name in root[layer].attrs["weight_names"]):
+            _refuse_links(root, f"{layer}/{stored}", path, h5py)
+            data = root[layer][stored]
+            # An unwritten or packed dataset may claim any size, and one stored elsewhere is another file's.
+            budget -= data.size * data.dtype.itemsize
+            if data.external or data.is_virtual or budget < 0:
+                raise ConfembError(
+                    f"{path} does not itself hold all it declares ({stored!r}): save it uncompressed, in one file."
+                )
+            name = f"{layer}/{_keras_leaf(layer, stored)}"
+            if name in arrays:
+                raise ConfembError(f"{path} holds {name!r} twice.")
+            arrays[name] = data[()]
+    return arrays
+
+
+def _text(name: Any) -> str:
+    return name.decode("utf-8") if isinstance(name, bytes) else str(name)
+
+
+def _refuse_links(root: Any, name: str, path: Path, h5py: Any) -> None:
+    """Raise for a name that leads out of the file."""
+    place = root
+    for part in name.split("/"):
+        if not isinstance(place.get(part, getlink=True), h5py.HardLink):
+            raise ConfembError(f"{path} holds {name!r} as a link to another place, which is not followed.")
+        place = place[part]
+
+
+def _keras_leaf(layer: str, stored: str) -> str:
+    """Return "kernel" for "conv1/kernel:0", and for "conv1_W:0" or "conv1_W_1:0" as well."""
+    leaf = stored.rpartition("/")[2].partition(":")[0].removeprefix(f"{layer}_").removesuffix("_1")
+    return _OLD_KERAS.get(leaf, leaf)
+
+
+def _read_tfjs_file(path: Path) -> Checkpoint:
+    def shard(name: str) -> bytes:
+        return read_bytes(path.parent / name)
+
+    if path.stat().st_size > _JSON_LIMIT:
+        raise ConfembError(f"{path} is too large for the description of a TF.js model.")
+    return Checkpoint(_tfjs_arrays(read_bytes(path), shard, str(path)))
+
+
+def _read_tfjs_archive(path: Path) -> Checkpoint:
+    members: dict[str, bytes] = {}
+    left = _ARCHIVE_LIMIT
+    try:
+        # One pass in the archive's own order: going back in it would mean decompressing it again.
+        with tarfile.open(path, "r|gz") as archive:
+            for member in archive:
+                if not member.isfile() or not member.name.endswith((f"/{TFJS_MODEL}", ".bin")):
+                    continue
+                left -= member.size
+                if left < 0:
+                    raise ConfembError(f"the archive {path} holds more than {_ARCHIVE_LIMIT // 2**30} GiB.")
+                file = archive.extractfile(member)
+                members[member.name] = b"" if file is None else file.read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise ConfembError(f"{path} is truncated or no .tgz archive ({error}): get it again.") from error
+    models = [name for name in members if name.endswith(f"/{TFJS_MODEL}")]
+    if len(models) != 1:
+        raise ConfembError(f"the archive {path} holds {len(models)} files {TFJS_MODEL}; it must hold one.")
+    folder = models[0].removesuffix(TFJS_MODEL)
+
+    def shard(name: str) -> bytes:
+        if folder + name not in members:
+            raise ConfembError(f"the archive {path} lacks the shard {name!r}: get it again.")
+        return members[folder + name]
+
+    return Checkpoint(_tfjs_arrays(members[models[0]], shard, str(path)))
+
+
+def _tfjs_arrays(model: bytes, shard: Callable[[str], bytes], where: str) -> dict[str, np.ndarray]:
+    """Return the tensors of a TF.js model: its shards are one stream of bytes, in which tensor follows tensor."""
+    try:
+        groups = json.loads(model)["weightsManifest"]
+        plan = [
+            (
+                [str(name) for name in group["paths"]],
+                [(str(w["name"]), w["shape"], _TFJS_TYPES[w["dtype"]], w.get("quantization")) for w in group["weights"]],
+            )
+            for group in groups
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfembError(f"{where} does not describe a TF.js layers model ({error!r}): get it again.") from error
+    arrays: dict[str, np.ndarray] = {}
+    for paths, weights in plan:
+        if any("/" in name or "\\" in name or name in ("", ".", "..") for name in paths):
+            raise ConfembError(f"{where} names shards outside its own folder, {quoted_list(paths)}: nothing was read.")
+        stream = memoryview(b"".join(shard(name) for name in paths))
+        start = 0
+        for name, shape, kind, quantization in weights:
+            if quantization is not None:
+                raise ConfembError(f"{where} holds {name!r} quantized; only full weights can be read.")
+            if name in arrays:
+                raise ConfembError(f"{where} holds {name!r} twice.")
+            if not isinstance(shape, list) or not all(type(side) is int and side >= 1 for side in shape):
+                raise ConfembError(f"{where} gives {name!r} the shape {shape}, which is none.")
+            count = math.prod(shape)
+            end = start + count * np.dtype(kind).itemsize
+            if end > len(stream):
+                raise ConfembError(
+                    f"{where} declares more than its shards hold: {name!r} ends at byte {end:,} of {len(stream):,}; "
+                    "a shard is truncated, get it again."
+                )
+            arrays[name] = np.frombuffer(stream, kind, count, start).reshape(shape)
+            start = end
+        if start != len(stream):
+            raise ConfembError(f"the shards of {where} hold {len(stream):,} bytes, of which {start:,} are declared.")
+    return arrays
+
+
+_READERS: dict[tuple[str, ...], Callable[[Path], Checkpoint]] = {
+    (".safetensors",): _read_safetensors,
+    (".h5", ".hdf5"): _read_h5,
+    (".pth", ".pt", ".bin"): _read_torch,
+    (".json",): _read_tfjs_file,
+    (".tgz", ".tar.gz"): _read_tfjs_archive,
+}

@@ -1,0 +1,28 @@
+"""The 1,000 classes of ImageNet (ILSVRC 2012), in the order that every published network uses."""
+
+import csv
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+
+class ImageNetClass(NamedTuple):
+    """One class.
+
+    Attributes:
+        index: 0 to 999, the logit's place.
+        wnid: WordNet id, "n02123045", by which folders of pictures are named.
+        name: readable and unique: the first word of its WordNet synset, told apart where two are alike.
+    """
+
+    index: int
+    wnid: str
+    name: str
+
+
+@functools.cache
+def imagenet_classes() -> tuple[ImageNetClass, ...]:
+    """Return the 1,000 classes, in index order."""
+    path = Path(__file__).with_name("imagenet_classes.csv")
+    with open(path, encoding="utf-8", newline="") as file:
+        return tuple(ImageNetClass(int(row["index"]), row["wnid"], row["name"]) for row in csv.DictReader(file))

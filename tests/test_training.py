@@ -1,0 +1,373 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from confemb import training
+from confemb.checkpoints import Checkpoints
+from confemb.classifiers import make_network
+from confemb.errors import ConfembError
+from confemb.experiment import TrainingSection
+from confemb.training import train
+
+OPTIONS = {"widths": [8, 16], "shift": 1, "mirror": False}
+SETTINGS = TrainingSection(epochs=3, batch_size=32, learning_rate=0.1, weight_decay=0.001)
+
+
+def make(classes=10, **options):
+    return make_network("fast_cnn", (8, 8, 1), classes, seed=0, options=OPTIONS | options)
+
+
+def variables(network):
+    return {".".join(map(str, path)): np.asarray(v[...]) for path, v in nnx.to_flat_state(nnx.state(network))}
+
+
+def assert_equal(found, expected):
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def some(dataset, count):
+    return replace(dataset, **{what: getattr(dataset, what)[:count] for what in ("images", "labels", "ids")})
+
+
+@pytest.fixture(scope="module")
+def train_digits(digits):
+    def call(folder, *, network=None, settings=SETTINGS, report=None):
+        network = make() if network is None else network
+        history = train(
+            network, digits["train"], digits["test"], settings, seed=0, checkpoint_folder=folder, report=report
+        )
+        return variables(network), history
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def unbroken(train_digits, tmp_path_factory):
+    reports = []
+    weights, history = train_digits(tmp_path_factory.mktemp("unbroken"), report=reports.append)
+    return weights, history, reports
+
+
+def test_the_network_learns_the_digits(unbroken, digits):
+    _, history, reports = unbroken
+    assert history.columns.tolist() == [
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "seconds",
+    ]
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert history["test_accuracy"].iloc[-1] > 0.8
+    assert history["train_loss"].is_monotonic_decreasing
+
+    steps = len(digits["train"]) // 32
+    ends = [r for r in reports if r.step % steps == 0]
+    assert [(r.epoch, r.step, r.steps) for r in ends] == [(i, i * steps, 3 * steps) for i in (1, 2, 3)]
+    np.testing.assert_allclose([r.loss for r in ends], history["train_loss"], rtol=1e-5)
+    assert [r.test_accuracy for r in ends] == [None, *history["test_accuracy"].iloc[:-1]]
+
+
+def test_two_trainings_end_with_the_same_bits(train_digits, unbroken, tmp_path):
+    weights, history = train_digits(tmp_path)
+    assert_equal(weights, unbroken[0])
+    assert history.drop(columns="seconds").equals(unbroken[1].drop(columns="seconds"))
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("where", ["within an epoch", "after a checkpoint"])
+def test_a_stopped_training_goes_on_to_the_same_bits(train_digits, unbroken, tmp_path, monkeypatch, where):
+    def stop(report):
+        if report.epoch == 2 and where == "within an epoch":
+            raise StoppedError
+
+    def save_and_stop(self, *values):
+        save(self, *values)
+        if where == "after a checkpoint":
+            raise StoppedError
+
+    save = Checkpoints.save
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(Checkpoints, "save", save_and_stop)
+        train_digits(tmp_path, report=stop)
+
+    epochs = set()
+    weights, history = train_digits(tmp_path, report=lambda report: epochs.add(report.epoch))
+    assert epochs == {2, 3}
+    assert_equal(weights, unbroken[0])
+    assert history.drop(columns="seconds").equals(unbroken[1].drop(columns="seconds"))
+
+    # All epochs done, but whoever called was stopped before it kept the weights.
+    epochs.clear()
+    again, _ = train_digits(tmp_path, report=lambda report: epochs.add(report.epoch))
+    assert epochs == set()
+    assert_equal(again, weights)
+
+
+EXPERIMENT = """
+[dataset]
+name = "digits"
+[classifier]
+name = "fast_cnn"
+widths = [8, 16]
+shift = 1
+mirror = false
+[training]
+epochs = 40
+batch_size = 32
+learning_rate = 0.1
+"""
+
+
+def start_training(tmp_path, name):
+    """Start `confemb train` on the digits in a process of its own."""
+    (tmp_path / "digits.toml").write_text(EXPERIMENT)
+    environment = {**os.environ, "PYTHONPATH": str(Path(training.__file__).parent.parent)}
+    code = "import sys; from confemb.cli import main; main()"
+    command = [sys.executable, "-c", code, "train", "digits.toml", "--out", name]
+    return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path):
+    process = start_training(tmp_path, "killed")
+    # Killed somewhere in the epochs that follow the third, while computing or while writing.
+    while not list(tmp_path.glob("killed/checkpoints/*/3")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "weights.safetensors").exists()
+
+    assert start_training(tmp_path, "killed").wait() == 0
+    assert start_training(tmp_path, "unbroken").wait() == 0
+    killed, unbroken = (tmp_path / name / "weights.safetensors" for name in ("killed", "unbroken"))
+    assert killed.read_bytes() == unbroken.read_bytes()
+    assert not (tmp_path / "killed" / "checkpoints").exists()
+
+
+@pytest.fixture
+def one_epoch(digits, tmp_path):
+    """Leave a checkpoint of a training on 32 pictures, and return a function that goes on from it."""
+    few = some(digits["train"], 32)
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+
+    def go_on(network, **changes):
+        changed = settings.model_copy(update=changes)
+        return train(network, few, None, changed, seed=0, checkpoint_folder=tmp_path)
+
+    history = go_on(make())
+    assert history.columns.tolist() == ["epoch", "train_loss", "train_accuracy", "seconds"]
+    return go_on
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(one_epoch):
+    for network, changes in ((make(classes=12), {}), (make(), {"ema_decay": 0.9})):
+        with pytest.raises(ConfembError, match=r"checkpoint of epoch 1 in .* does not fit this network .* remove that"):
+            one_epoch(network, **changes)
+
+
+def test_a_damaged_checkpoint_is_refused(one_epoch, tmp_path):
+    for path in (tmp_path / "1" / "state").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(ConfembError, match=r"checkpoint of epoch 1 in .* remove that folder to train anew\.$"):
+        one_epoch(make())
+
+
+def test_a_loss_that_is_no_number_is_refused(digits, tmp_path):
+    settings = TrainingSection(epochs=40, batch_size=16, learning_rate=1e30)
+    with pytest.raises(ConfembError, match=r"the loss is no finite number in epoch \d+; lower training.learning_rate"):
+        train(make(), some(digits["train"], 16), None, settings, seed=0, checkpoint_folder=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def watched(digits, tmp_path_factory):
+    """Train on 12 pictures at once, a step an epoch, and return what each step left."""
+    states = []
+
+    class Watching(Checkpoints):
+        def save(self, epoch, state, history):
+            states.append(jax.tree.map(np.asarray, state))
+
+    settings = TrainingSection(
+        epochs=12, batch_size=500, learning_rate=0.05, ema_decay=0.5, label_smoothing=0.2, schedule="step"
+    )
+
+    def call(micro_batch):
+        states.clear()
+        network = make(shift=0, norm_group=4)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training, "CPU_MICRO_BATCH", micro_batch)
+            patch.setattr(training, "Checkpoints", Watching)
+            few = some(digits["train"], 12)
+            history = train(network, few, None, settings, seed=0, checkpoint_folder=tmp_path_factory.mktemp("steps"))
+        return network, history, list(states)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def in_parts(watched):
+    return watched(4)
+
+
+def test_the_moving_average_follows_its_formula(in_parts):
+    network, _, states = in_parts
+    # Before the first step the average is the fresh weights.
+    average = [np.asarray(leaf) for leaf in jax.tree.leaves(nnx.state(make(shift=0, norm_group=4), nnx.Param))]
+    decays = [min(0.5, (1 + step) / (10 + step)) for step in range(12)]
+    assert decays[0] == 0.1
+    assert decays[-1] == 0.5
+    for state, decay in zip(states, decays, strict=True):
+        params = jax.tree.leaves(state.params)
+        average = [decay * old + (1 - decay) * new for old, new in zip(average, params, strict=True)]
+        for found, expected in zip(jax.tree.leaves(state.average), average, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    for found, expected in zip(jax.tree.leaves(nnx.state(network, nnx.Param)), average, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert [int(state.step) for state in states] == list(range(1, 13))
+
+
+def test_constants_stay_to_the_last_bit(in_parts, digits):
+    fresh = make(shift=0, norm_group=4)
+    fresh.fit_input(some(digits["train"], 12).images)
+    found = variables(in_parts[0])
+    for name in ("whitening", "input_mean", "input_deviation"):
+        np.testing.assert_array_equal(found[name], variables(fresh)[name])
+
+
+def test_a_batch_in_parts_is_a_batch_at_once(in_parts, watched):
+    _, history, states = in_parts
+    _, at_once, states_at_once = watched(12)
+    # Rounding differs, and grows from step to step.
+    np.testing.assert_allclose(history["train_loss"][:3], at_once["train_loss"][:3], rtol=1e-4)
+    np.testing.assert_allclose(history["train_loss"], at_once["train_loss"], rtol=1e-2)
+    for found, expected in zip(jax.tree.leaves(states[0]), jax.tree.leaves(states_at_once[0]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=3e-4)
+
+
+def test_the_first_loss_computed_by_hand(in_parts, digits):
+    few = some(digits["train"], 12)
+    network = make(shift=0, norm_group=4)
+    network.fit_input(few.images)
+    network.train()
+    order = np.random.default_rng([0, 1]).permutation(12)
+    logits = np.asarray(network(network.prepare(jnp.asarray(few.images[order]))), np.float64)
+    log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = 0.8 * np.eye(10)[few.labels[order]] + 0.02
+    assert in_parts[1]["train_loss"][0] == pytest.approx(-(targets * log_probs).sum(axis=1).mean(), rel=1e-4)
+    assert in_parts[1]["train_accuracy"][0] == pytest.approx((logits.argmax(axis=1) == few.labels[order]).mean())
+
+
+def test_a_network_without_statistics_trains(tmp_path):
+    """Parameters alone, as paper_cnn has them; bright and dark pictures are told apart."""
+    from confemb.datasets import Dataset
+
+    class Small(nnx.Module):
+        def __init__(self):
+            self.dense = nnx.Linear(4, 2, rngs=nnx.Rngs(0))
+
+        def fit_input(self, images):
+            pass
+
+        def augment(self, key, images):
+            return self.prepare(images)
+
+        def prepare(self, images):
+            return images.reshape(len(images), -1) / 255 - 0.5
+
+        def __call__(self, inputs):
+            return self.dense(inputs)
+
+        def decayed(self, path):
+            return False
+
+        def learning_rate_scale(self, path):
+            return 1.0
+
+    images = np.where(np.arange(48) % 2, 200, 20).astype(np.uint8)[:, None, None, None] * np.ones((2, 2, 1), np.uint8)
+    dataset = Dataset(
+        images, np.arange(48) % 2, ("dark", "bright"), np.arange(48).astype(str), name="x", split="train", fingerprint=""
+    )
+    network = Small()
+    settings = TrainingSection(epochs=20, batch_size=48, learning_rate=0.5)
+    history = train(network, dataset, dataset, settings, seed=0, checkpoint_folder=tmp_path)
+    assert history["test_accuracy"].iloc[-1] == 1.0
+    logits = network(network.prepare(jnp.asarray(images)))
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(dataset.labels)).mean()
+    assert history["test_loss"].iloc[-1] == pytest.approx(float(loss), rel=1e-5)
+
+
+ON_DEVICES = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import jax, numpy as np
+from confemb.classifiers import make_network
+from confemb.datasets import open_dataset
+from confemb.errors import ConfembError
+from confemb.experiment import TrainingSection
+from confemb.inference import predict
+from confemb.training import train
+
+devices, folder = int(sys.argv[1]), Path(sys.argv[2])
+assert jax.device_count() == devices
+options = {"widths": [8, 16], "shift": 1, "mirror": False, "norm_group": 4}
+network = make_network("fast_cnn", (8, 8, 1), 10, seed=0, options=options)
+digits = open_dataset("digits").load("train")
+some, rest = (
+    replace(digits, images=digits.images[rows], labels=digits.labels[rows], ids=digits.ids[rows])
+    for rows in (slice(0, 64), slice(64, 165))
+)
+settings = TrainingSection(epochs=3, batch_size=16, learning_rate=0.05)
+if devices > 1:
+    try:
+        train(network, some, None, settings.model_copy(update={"batch_size": 18}), seed=0, checkpoint_folder=folder)
+    except ConfembError as error:
+        print(error)
+history = train(network, some, rest, settings, seed=0, checkpoint_folder=folder)
+found = predict(network, [rest], k=3)
+assert len(found) == 101
+np.savez(folder / "found.npz", probs=found.top_probs, classes=found.top_classes, loss=history["test_loss"])
+"""
+
+
+def on_devices(devices, folder):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(training.__file__).parent.parent),
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    }
+    command = [sys.executable, "-c", ON_DEVICES, str(devices), str(folder)]
+    folder.mkdir()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    with np.load(folder / "found.npz") as arrays:
+        return dict(arrays), done.stdout
+
+
+@pytest.mark.slow
+def test_four_devices_find_what_one_finds(tmp_path):
+    four, printed = on_devices(4, tmp_path / "four")
+    one, _ = on_devices(1, tmp_path / "one")
+    np.testing.assert_allclose(four["loss"], one["loss"], rtol=1e-3)
+    np.testing.assert_allclose(four["probs"], one["probs"], atol=1e-3)
+    assert (four["classes"][:, 0] == one["classes"][:, 0]).mean() > 0.97
+    assert "training.batch_size = 18 cannot be shared evenly among 4 devices" in printed
