@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from confemb.errors import ConfembError, quoted_list
+from confemb.extras import import_extra
 from confemb.files import read_bytes
 
 TFJS_MODEL = "model.json"
@@ -56,12 +57,12 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     if not path.exists():
-        raise ConfembError(f"the weights {path} do not exist: check the path.")
+        raise ConfembError(f"cannot read the weights {path}: there is no such file; check the path.")
     if path.is_dir():
-        for name, read in ((SAFETENSORS, _read_safetensors), (TFJS_MODEL, _read_tfjs_file)):
+        for name in (SAFETENSORS, TFJS_MODEL):
             if (path / name).is_file():
-                return read(path / name)
-        raise ConfembError(f"the folder {path} holds no weights: there is neither {SAFETENSORS} nor {TFJS_MODEL} in it.")
+                return read_checkpoint(path / name)
+        raise ConfembError(f"cannot read the weights {path}: the folder holds neither {SAFETENSORS} nor {TFJS_MODEL}.")
     for endings, read in _READERS.items():
         if path.name.lower().endswith(endings):
             return read(path)
@@ -83,10 +84,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
 
 
 def _read_torch(path: Path) -> Checkpoint:
-    try:
-        import torch
-    except ImportError as error:
-        raise ConfembError(f"{path} needs PyTorch to be read: pip install 'confemb[torch]'.") from error
+    torch = import_extra("torch", "torch", what="PyTorch checkpoints")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -102,7 +100,9 @@ def _read_torch(path: Path) -> Checkpoint:
     if not isinstance(loaded, dict) or not loaded:
         raise ConfembError(f"{path} holds no state_dict but {type(loaded).__name__}: save module.state_dict().")
     if strange := [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]:
-        raise ConfembError(f"{path} holds other things than tensors, {quoted_list(strange)}: save the state_dict alone.")
+        raise ConfembError(
+            f"{path} holds other things than tensors, {quoted_list(strange)}: save the state_dict alone."
+        )
     arrays = {}
     for name, value in loaded.items():
         if value.layout is not torch.strided:
@@ -113,10 +113,7 @@ def _read_torch(path: Path) -> Checkpoint:
 
 
 def _read_h5(path: Path) -> Checkpoint:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ConfembError(f"{path} needs h5py to be read: pip install 'confemb[h5]'.") from error
+    h5py = import_extra("h5py", "h5", what="Keras .h5 files")
     try:
         with h5py.File(path, "r") as file:
             return Checkpoint(_h5_arrays(file, path, h5py))
@@ -125,7 +122,10 @@ def _read_h5(path: Path) -> Checkpoint:
 
 
 def _h5_arrays(file: Any, path: Path, h5py: Any) -> dict[str, np.ndarray]:
-    root = file["model_weights"] if "model_weights" in file else file
+    root = file
+    if "model_weights" in file:
+        _refuse_links(file, "model_weights", path, h5py)
+        root = file["model_weights"]
     if "layer_names" not in root.attrs:
         raise ConfembError(f"{path} has no list of layers: only .h5 files of Keras 1 and 2 can be read; save as .h5.")
     budget = path.stat().st_size
@@ -211,7 +211,10 @@ def _tfjs_arrays(model: bytes, shard: Callable[[str], bytes], where: str) -> dic
         plan = [
             (
                 [str(name) for name in group["paths"]],
-                [(str(w["name"]), w["shape"], _TFJS_TYPES[w["dtype"]], w.get("quantization")) for w in group["weights"]],
+                [
+                    (str(w["name"]), w["shape"], _TFJS_TYPES[w["dtype"]], w.get("quantization"))
+                    for w in group["weights"]
+                ],
             )
             for group in groups
         ]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from flax import nnx
 
 from confemb.checkpoint_readers import Checkpoint, read_checkpoint
@@ -57,7 +56,7 @@ class Pretrained:
         count = named_shapes(self.network)["head.bias"][0]
         if len(self.class_names) != count:
             raise ConfembError(
-                f"the weights {self.weights} tell {count} classes apart, but there are {len(self.class_names)} class names."
+                f"the weights {self.weights} tell {count} classes apart, but there are {len(self.class_names)} names."
             )
         object.__setattr__(self, "sha256", fingerprint(self.network))
 
@@ -93,7 +92,9 @@ def load_pretrained(
     said = _description(where, path, checkpoint)
     name = classifier or said.classifier
     if name is None:
-        raise ConfembError(f"the weights {where} do not say of which classifier they are: name it, for example 'resnet50'.")
+        raise ConfembError(
+            f"the weights {where} do not say of which classifier they are: name it, for example 'resnet50'."
+        )
     if name not in CLASSIFIER_NAMES:
         raise unknown_name("classifier with weights", name, CLASSIFIER_NAMES)
     if said.classifier not in (None, name):
@@ -128,7 +129,7 @@ def save_pretrained(pretrained: Pretrained, path: str | os.PathLike[str]) -> Non
 
 
 def _description(where: str, path: Path, checkpoint: Checkpoint) -> Description:
-    """Return what stands beside the tensors: in our own metadata, a Hugging Face folder or the list of the published."""
+    """Return what stands beside the tensors: in our metadata, a Hugging Face folder or the list of published ones."""
     if where in PUBLISHED:
         return Description(classifier=PUBLISHED[where].classifier)
     if path.is_dir() and (path / CONFIG).is_file():

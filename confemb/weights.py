@@ -46,7 +46,6 @@ def load_weights(network: Any, path: str | os.PathLike[str]) -> None:
         ConfembError: a file that cannot be read, or whose names or shapes are not the network's; the message says
             which.
     """
-    # os.fspath of a path is a string here; bytes are no path in this package.
     nnx.update(network, fitted_state(network, read_checkpoint(os.fspath(path)), where=os.fspath(path)))
 
 
@@ -71,7 +70,7 @@ def fingerprint(network: Any) -> str:
     for name, variable in sorted(_named_variables(network).items()):
         array = np.ascontiguousarray(variable[...])
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array)
+        digest.update(array.tobytes())
     return digest.hexdigest()
 
 

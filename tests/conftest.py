@@ -1,6 +1,7 @@
 """Fixtures shared by all tests, and one reproducible Hypothesis profile."""
 
 import os
+import shutil
 import tempfile
 
 import numpy as np
@@ -12,8 +13,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # A network is compiled once, not once in each test and subprocess. Each worker of pytest has a cache of its own,
 # since JAX does not write it atomically.
-_COMPILED = tempfile.TemporaryDirectory(prefix="confemb-compiled-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="confemb-compiled-")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 from confemb.predictions import Predictions, predictions_from_scores
@@ -41,6 +41,12 @@ def predictions() -> Predictions:
         dataset="blocks",
         classifier="noise",
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remove_compiled():
+    yield
+    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -202,5 +202,7 @@ def test_standard_input(write, monkeypatch):
 def test_experiments_that_are_not_there(tmp_path):
     with pytest.raises(ConfembError, match="unknown experiment 'digit': did you mean 'digits'"):
         load_experiment("digit")
-    with pytest.raises(ConfembError, match=r"there is no experiment file .*none\.toml; give a TOML file or a name: .*digits"):
+    with pytest.raises(
+        ConfembError, match=r"there is no experiment file .*none\.toml; give a TOML file or a name: .*digits"
+    ):
         load_experiment(str(tmp_path / "none.toml"))

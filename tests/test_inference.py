@@ -69,9 +69,7 @@ def test_predictions_are_numpys_top_k_ties_by_lowest_index():
     train, test = part(300, "train", high=3), part(41, "test", seed=1, high=3)
     found = predict(network(), [train, test], k=3, classifier="pixels")
     logits = np.concatenate([logits_of(train), logits_of(test)])
-    expected = predictions_from_scores(
-        logits, np.concatenate([train.labels, test.labels]), NAMES, k=3, logits=True
-    )
+    expected = predictions_from_scores(logits, np.concatenate([train.labels, test.labels]), NAMES, k=3, logits=True)
     assert len(found) == 341
     np.testing.assert_array_equal(found.top_classes, expected.top_classes)
     np.testing.assert_array_equal(found.top_classes, np.argsort(-logits, axis=1, kind="stable")[:, :3])

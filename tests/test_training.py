@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from confemb.experiment import TrainingSection
 from confemb.training import train
 
 OPTIONS = {"widths": [8, 16], "shift": 1, "mirror": False}
-SETTINGS = TrainingSection(epochs=3, batch_size=32, learning_rate=0.1, weight_decay=0.001)
+SETTINGS = TrainingSection(epochs=3, batch_size=16, learning_rate=0.1, weight_decay=0.001)
 
 
 def make(classes=10, **options):
@@ -56,13 +57,13 @@ def train_digits(digits):
 
 @pytest.fixture(scope="module")
 def unbroken(train_digits, tmp_path_factory):
-    reports = []
-    weights, history = train_digits(tmp_path_factory.mktemp("unbroken"), report=reports.append)
-    return weights, history, reports
+    reports, folder = [], tmp_path_factory.mktemp("unbroken")
+    weights, history = train_digits(folder, report=reports.append)
+    return weights, history, reports, folder
 
 
 def test_the_network_learns_the_digits(unbroken, digits):
-    _, history, reports = unbroken
+    _, history, reports, _ = unbroken
     assert history.columns.tolist() == [
         "epoch",
         "train_loss",
@@ -75,7 +76,7 @@ def test_the_network_learns_the_digits(unbroken, digits):
     assert history["test_accuracy"].iloc[-1] > 0.8
     assert history["train_loss"].is_monotonic_decreasing
 
-    steps = len(digits["train"]) // 32
+    steps = len(digits["train"]) // 16
     ends = [r for r in reports if r.step % steps == 0]
     assert [(r.epoch, r.step, r.steps) for r in ends] == [(i, i * steps, 3 * steps) for i in (1, 2, 3)]
     np.testing.assert_allclose([r.loss for r in ends], history["train_loss"], rtol=1e-5)
@@ -104,9 +105,10 @@ def test_a_stopped_training_goes_on_to_the_same_bits(train_digits, unbroken, tmp
             raise StoppedError
 
     save = Checkpoints.save
-    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+    with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_and_stop)
-        train_digits(tmp_path, report=stop)
+        with pytest.raises(StoppedError):
+            train_digits(tmp_path, report=stop)
 
     epochs = set()
     weights, history = train_digits(tmp_path, report=lambda report: epochs.add(report.epoch))
@@ -163,33 +165,23 @@ def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path):
     assert not (tmp_path / "killed" / "checkpoints").exists()
 
 
-@pytest.fixture
-def one_epoch(digits, tmp_path):
-    """Leave a checkpoint of a training on 32 pictures, and return a function that goes on from it."""
-    few = some(digits["train"], 32)
-    settings = SETTINGS.model_copy(update={"epochs": 1})
-
-    def go_on(network, **changes):
-        changed = settings.model_copy(update=changes)
-        return train(network, few, None, changed, seed=0, checkpoint_folder=tmp_path)
-
-    history = go_on(make())
-    assert history.columns.tolist() == ["epoch", "train_loss", "train_accuracy", "seconds"]
-    return go_on
+@pytest.mark.parametrize(
+    ("classes", "changes"), [(12, {}), (10, {"ema_decay": 0.9})], ids=["another shape", "more arrays"]
+)
+def test_a_checkpoint_of_another_architecture_is_refused(train_digits, unbroken, tmp_path, classes, changes):
+    shutil.copytree(unbroken[3], tmp_path / "copy")
+    with pytest.raises(ConfembError, match=r"checkpoint of epoch 3 in .* does not fit this network .* remove that"):
+        train_digits(tmp_path / "copy", network=make(classes=classes), settings=SETTINGS.model_copy(update=changes))
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(one_epoch):
-    for network, changes in ((make(classes=12), {}), (make(), {"ema_decay": 0.9})):
-        with pytest.raises(ConfembError, match=r"checkpoint of epoch 1 in .* does not fit this network .* remove that"):
-            one_epoch(network, **changes)
-
-
-def test_a_damaged_checkpoint_is_refused(one_epoch, tmp_path):
-    for path in (tmp_path / "1" / "state").rglob("*"):
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:-5]), Path.unlink])
+def test_a_damaged_checkpoint_is_refused(train_digits, unbroken, tmp_path, damage):
+    shutil.copytree(unbroken[3], tmp_path / "copy")
+    for path in (tmp_path / "copy" / "3" / "state").rglob("*"):
         if path.is_file():
-            path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(ConfembError, match=r"checkpoint of epoch 1 in .* remove that folder to train anew\.$"):
-        one_epoch(make())
+            damage(path)
+    with pytest.raises(ConfembError, match=r"checkpoint of epoch 3 in .* remove that folder to train anew\.$"):
+        train_digits(tmp_path / "copy")
 
 
 def test_a_loss_that_is_no_number_is_refused(digits, tmp_path):
@@ -261,7 +253,7 @@ def test_a_batch_in_parts_is_a_batch_at_once(in_parts, watched):
     np.testing.assert_allclose(history["train_loss"][:3], at_once["train_loss"][:3], rtol=1e-4)
     np.testing.assert_allclose(history["train_loss"], at_once["train_loss"], rtol=1e-2)
     for found, expected in zip(jax.tree.leaves(states[0]), jax.tree.leaves(states_at_once[0]), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=3e-4)
+        assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
 
 
 def test_the_first_loss_computed_by_hand(in_parts, digits):
@@ -270,7 +262,8 @@ def test_the_first_loss_computed_by_hand(in_parts, digits):
     network.fit_input(few.images)
     network.train()
     order = np.random.default_rng([0, 1]).permutation(12)
-    logits = np.asarray(network(network.prepare(jnp.asarray(few.images[order]))), np.float64)
+    logits = nnx.jit(lambda network, images: network(network.prepare(images)))(network, few.images[order])
+    logits = np.asarray(logits, np.float64)
     log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     targets = 0.8 * np.eye(10)[few.labels[order]] + 0.02
     assert in_parts[1]["train_loss"][0] == pytest.approx(-(targets * log_probs).sum(axis=1).mean(), rel=1e-4)
@@ -305,10 +298,16 @@ def test_a_network_without_statistics_trains(tmp_path):
 
     images = np.where(np.arange(48) % 2, 200, 20).astype(np.uint8)[:, None, None, None] * np.ones((2, 2, 1), np.uint8)
     dataset = Dataset(
-        images, np.arange(48) % 2, ("dark", "bright"), np.arange(48).astype(str), name="x", split="train", fingerprint=""
+        images,
+        np.arange(48) % 2,
+        ("dark", "bright"),
+        np.arange(48).astype(str),
+        name="x",
+        split="train",
+        fingerprint="",
     )
     network = Small()
-    settings = TrainingSection(epochs=20, batch_size=48, learning_rate=0.5)
+    settings = TrainingSection(epochs=10, batch_size=16, learning_rate=0.5)
     history = train(network, dataset, dataset, settings, seed=0, checkpoint_folder=tmp_path)
     assert history["test_accuracy"].iloc[-1] == 1.0
     logits = network(network.prepare(jnp.asarray(images)))

@@ -96,5 +96,5 @@ def fold_batch_norm(network: Any) -> Any:
             bias = 0.0 if module.conv.bias is None else module.conv.bias[...]
             module.conv.kernel = nnx.Param(module.conv.kernel[...] * a)
             module.conv.bias = nnx.Param(bias * a + b)
-            module.norm = None
+            module.norm = None  # type: ignore[assignment]  # flax types nnx.data as what it is given
     return folded

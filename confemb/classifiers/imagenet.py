@@ -2,11 +2,12 @@
 
 import csv
 import functools
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 
-class ImageNetClass(NamedTuple):
+@dataclass(frozen=True)
+class ImageNetClass:
     """One class.
 
     Attributes:

@@ -1,9 +1,12 @@
 """What a pretrained network expects of its input: part of its weights, not of the dataset."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from confemb.errors import ConfembError, quoted_list
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,22 @@ class Preprocessing:
         if min(*self.std, self.scale) <= 0:
             raise ConfembError(f"preprocessing has scale {self.scale} and std {self.std}; they must be positive.")
 
+    def cut(self, picture: "PillowImage") -> "PillowImage":
+        """Resize and crop one RGB picture by Pillow, as published figures are measured; `__call__` does the rest."""
+        from PIL import Image
+
+        if picture.size == (self.crop, self.crop):
+            return picture
+        method = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[self.interpolation]
+        picture = picture.resize(self._resized(*picture.size), method)
+        left, top = ((side - self.crop) // 2 for side in picture.size)
+        return picture.crop((left, top, left + self.crop, top + self.crop))
+
+    def _resized(self, *sides: int) -> tuple[int, int]:
+        """Return both sides of a picture after resizing, in the order given."""
+        first, second = (round(side * self.resize / min(sides)) for side in sides)
+        return first, second
+
     def __call__(self, images: Any) -> Any:
         """Return (N, crop, crop, 3) float32 input of (N, H, W, 3) uint8 pictures."""
         import jax
@@ -43,9 +62,8 @@ class Preprocessing:
         x = images.astype(jnp.float32)
         height, width = x.shape[1:3]
         if (height, width) != (self.crop, self.crop):
-            shorter = min(height, width)
-            if shorter != self.resize:
-                height, width = (round(side * self.resize / shorter) for side in (height, width))
+            if min(height, width) != self.resize:
+                height, width = self._resized(height, width)
                 method = {"bilinear": "linear", "bicubic": "cubic"}[self.interpolation]
                 x = jax.image.resize(x, (len(x), height, width, x.shape[3]), method, antialias=True)
                 # Bicubic rises over the range where a picture library would cut it off.
@@ -66,7 +84,7 @@ class Preprocessing:
         hints = get_type_hints(cls)
         if not isinstance(values, dict) or set(values) != {field.name for field in fields(cls)}:
             raise ConfembError(f"the preprocessing in {where} must have the keys {quoted_list(hints, limit=12)}.")
-        made = {}
+        made: dict[str, Any] = {}
         for name, value in values.items():
             if not _fits(value, hints[name]):
                 raise ConfembError(f"the preprocessing in {where} has {name} = {value!r}, which is not allowed.")

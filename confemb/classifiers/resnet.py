@@ -52,6 +52,7 @@ class Block(nnx.Module):
         self.shortcut = nnx.data(None if carried else conv(inputs, outputs, 1, stride))
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Return (N, H', W', outputs) of (N, H, W, inputs)."""
         carried = x if self.shortcut is None else self.shortcut(x)
         for conv in self.convs[:-1]:
             x = jax.nn.relu(conv(x))

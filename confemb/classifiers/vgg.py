@@ -98,9 +98,7 @@ class Vgg(nnx.Module):
 
 
 def _of_depth(depth: int) -> Callable[..., Vgg]:
-    def make(
-        image_shape: tuple[int, int, int], class_count: int, *, input_size: int = 224, rngs: nnx.Rngs
-    ) -> Vgg:
+    def make(image_shape: tuple[int, int, int], class_count: int, *, input_size: int = 224, rngs: nnx.Rngs) -> Vgg:
         return Vgg(depth, image_shape, class_count, input_size=input_size, rngs=rngs)
 
     make.__name__ = make.__qualname__ = f"vgg{depth}"

@@ -1,6 +1,7 @@
 import io
 import shutil
 import socket
+import threading
 import time
 
 import numpy as np
@@ -219,7 +220,14 @@ def test_reachable_gives_up_in_time(monkeypatch):
 
 
 def test_reachable_is_bounded_when_the_name_lookup_hangs(monkeypatch):
-    monkeypatch.setattr(tfds_source.urllib.request, "urlopen", lambda *args, **options: time.sleep(5))
+    answer = threading.Event()
+
+    def look_up(*_, **__):
+        answer.wait(20)
+        raise OSError("no such name")
+
+    monkeypatch.setattr(tfds_source.urllib.request, "urlopen", look_up)
     start = time.monotonic()
     assert not reachable("http://localhost", seconds=0.2)
     assert time.monotonic() - start < 2
+    answer.set()
