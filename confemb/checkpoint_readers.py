@@ -8,6 +8,7 @@ import json
 import math
 import pickle
 import tarfile
+import warnings
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -86,7 +87,10 @@ def _read_safetensors(path: Path) -> Checkpoint:
 def _read_torch(path: Path) -> Checkpoint:
     torch = import_extra("torch", "torch", what="PyTorch checkpoints")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # It warns of pickle protocols that it may then refuse; the refusal is enough.
+            warnings.simplefilter("ignore")
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConfembError(
             f"{path} holds pickled code or is no PyTorch checkpoint; nothing of it was run: "

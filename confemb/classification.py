@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from confemb.datasets import Dataset
 from confemb.errors import ConfembError, quoted_list, unknown_name
 from confemb.predictions import Predictions, check_class_names, check_indices, check_k, predictions_from_scores
 
@@ -110,6 +111,57 @@ def classify_batches(
         ConfembError: as `classify`.
     """
     return _joined(list(_top_of_batches(classifier, batches, class_names, k)), classifier, ids, splits, dataset)
+
+
+def classify_datasets(
+    classifier: Classifier,
+    datasets: Sequence[Dataset],
+    *,
+    k: int,
+    class_names: Sequence[str] | None = None,
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int, int], None] | None = None,
+) -> Predictions:
+    """Return the `k` most probable classes of every picture of the datasets, one after the other.
+
+    Args:
+        classifier: gives the scores.
+        datasets: splits of one dataset; each picture's id and split are recorded.
+        k: classes to keep for each picture.
+        class_names: what the classifier calls the datasets' classes, where that is not what they do.
+        batch_size: pictures scored at a time.
+        progress: called with (pictures done, pictures in all).
+
+    Raises:
+        ConfembError: as `classify`; splits with different classes.
+    """
+    first = datasets[0]
+    if any(dataset.class_names != first.class_names for dataset in datasets):
+        raise ConfembError(f"the splits of {first.name} have different classes; they must be the same.")
+    total = sum(len(dataset) for dataset in datasets)
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        done = 0
+        for dataset in datasets:
+            for start in range(0, len(dataset), batch_size):
+                rows = slice(start, start + batch_size)
+                yield dataset.images[rows], dataset.labels[rows]
+                done += len(dataset.labels[rows])
+                if progress is not None:
+                    progress(done, total)
+
+    predictions = classify_batches(
+        classifier,
+        batches(),
+        class_names or first.class_names,
+        k=k,
+        ids=np.concatenate([np.asarray(dataset.ids, dtype=object) for dataset in datasets]),
+        splits=np.concatenate([np.full(len(dataset), dataset.split, dtype=object) for dataset in datasets]),
+        dataset=first.name,
+    )
+    if len(predictions) != total:
+        raise RuntimeError(f"{total} pictures went in, {len(predictions)} predictions came out")
+    return predictions
 
 
 def match_labels(labels: np.ndarray, class_names: Sequence[str], known: Sequence[str]) -> np.ndarray:

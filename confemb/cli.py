@@ -85,8 +85,8 @@ def embed(
     from confemb.class_cells import load_class_names
     from confemb.experiment import EmbeddingSection
     from confemb.files import sha256_file
-    from confemb.pipeline import embed_predictions
     from confemb.prediction_files import load_pairs
+    from confemb.results import embed_predictions
 
     counts, found = load_pairs(
         predictions,
@@ -115,7 +115,7 @@ def embed(
 @app.command()
 def report(folder: ResultFolder) -> None:
     """Write a result's tables, figures and report.html again, from what is there."""
-    from confemb.pipeline import write_result_report
+    from confemb.results import write_result_report
 
     typer.echo(write_result_report(folder))
 
@@ -240,7 +240,7 @@ def _run(name: str, out: Path | None, overrides: list[str] | None, until: Any) -
 
 def _result_similarity(folder: Path) -> "SimilarityMatrix":
     from confemb.embedding import EmbeddingRuns
-    from confemb.pipeline import RUNS, open_result
+    from confemb.results import RUNS, open_result
     from confemb.statistics import summarise_runs
 
     open_result(folder)
@@ -248,8 +248,8 @@ def _result_similarity(folder: Path) -> "SimilarityMatrix":
 
 
 def _similarity(what: str) -> "SimilarityMatrix":
-    from confemb.pipeline import load_reference
     from confemb.references import REFERENCES
+    from confemb.results import load_reference
     from confemb.similarity import SimilarityMatrix
 
     path = Path(what)

@@ -3,8 +3,9 @@
 import os
 import sys
 import tomllib
+from inspect import isclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,20 +31,28 @@ class _PluginSection(_Section):
 
 
 class DatasetSection(_Section):
-    """Which pictures: `name` from the registry (or `tfds:NAME`), its folder, and which splits do what."""
+    """Which pictures: `name` from the registry (or `tfds:NAME`), its folder, and which splits do what.
+
+    `train` is learned from and `test` measured on while training; `predict` are the splits whose pictures become
+    pairs, all of them by default.
+    """
 
     name: str
     path: str | None = None
     image_size: PositiveInt | None = None
     train: str = "train"
     test: str | None = "test"
-    predict: Annotated[list[str], Field(min_length=1)] = ["train", "test"]
+    predict: Annotated[list[str], Field(min_length=1)] | None = None
 
 
 class ClassifierSection(_PluginSection):
-    """Which network, and its own options."""
+    """Which network or plug-in, and its own options.
+
+    With `weights` (a published name such as "resnet50:keras", or a file) the network is not trained here.
+    """
 
     name: str
+    weights: str | None = None
 
 
 class TrainingSection(_Section):
@@ -106,7 +115,7 @@ class Experiment(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     dataset: DatasetSection
     classifier: ClassifierSection
-    training: TrainingSection
+    training: TrainingSection | None = None
     prediction: PredictionSection = PredictionSection()
     pairs: PairsSection = PairsSection()
     embedding: EmbeddingSection = EmbeddingSection()
@@ -230,9 +239,11 @@ def _explain(error: ValidationError, where: str) -> ConfembError:
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
-        model: Any = Experiment
+        model: type[BaseModel] = Experiment
         for part in location[:-1]:
-            model = model.model_fields[part].annotation
+            annotation = model.model_fields[part].annotation
+            # A section that may be left out is annotated "Section | None".
+            model = next(a for a in (annotation, *get_args(annotation)) if isclass(a) and issubclass(a, BaseModel))
         section = f"the section [{'.'.join(location[:-1])}] of {where}" if location[:-1] else where
         return unknown_name("key", location[-1], model.model_fields, where=section)
     if first["type"] == "missing":

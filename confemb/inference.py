@@ -1,4 +1,4 @@
-"""Prediction: jit-compiled, the batch sharded over all devices, only the top k kept."""
+"""Inference: jit-compiled, the batch sharded over all devices."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -13,8 +13,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from confemb.classifiers import Network
 from confemb.datasets import Dataset
-from confemb.errors import ConfembError
-from confemb.predictions import Predictions, check_k
 
 BATCH_SIZE = 256
 
@@ -67,66 +65,3 @@ def evaluate(network: Network, dataset: Dataset) -> tuple[float, float]:
         loss += float(optax.softmax_cross_entropy_with_integer_labels(logits, labels).sum())
         right += int((logits.argmax(axis=1) == labels).sum())
     return loss / len(dataset), right / len(dataset)
-
-
-def predict(
-    network: Network,
-    datasets: list[Dataset],
-    *,
-    k: int,
-    mirror: bool = False,
-    classifier: str = "",
-    progress: Callable[[int, int], None] | None = None,
-) -> Predictions:
-    """Return the `k` most probable classes of every picture of the datasets, one after the other.
-
-    Args:
-        network: gives logits over the datasets' classes, in their order.
-        datasets: splits of one dataset; each picture's split is recorded.
-        k: classes kept for each picture; equal probabilities go by class index, lowest first.
-        mirror: average the logits of a picture and of its mirror image.
-        classifier: the classifier's name, recorded.
-        progress: called with (pictures done, pictures in all).
-
-    Raises:
-        ConfembError: k larger than the number of classes, splits with different classes, or logits that
-            are not finite.
-    """
-    names = datasets[0].class_names
-    if any(dataset.class_names != names for dataset in datasets):
-        raise ConfembError(f"the splits of {datasets[0].name} have different classes; they must be the same.")
-    check_k(k, len(names))
-    total = sum(len(dataset) for dataset in datasets)
-    top_classes = np.empty((total, k), np.int32)
-    top_probs = np.empty((total, k), np.float32)
-    done = 0
-    for dataset in datasets:
-        for logits in batched_logits(network, dataset.images, mirror=mirror):
-            if not np.isfinite(logits).all():
-                row = int(np.argmin(np.isfinite(logits).all(axis=1)))
-                raise ConfembError(f"the classifier gives logits that are not finite for picture {done + row}.")
-            probs, classes = _top_probabilities(logits, k)
-            top_probs[done : done + len(logits)] = probs
-            top_classes[done : done + len(logits)] = classes
-            done += len(logits)
-            if progress is not None:
-                progress(done, total)
-    if done != total:
-        raise RuntimeError(f"{total} pictures went in, {done} predictions came out")
-    return Predictions(
-        np.concatenate([dataset.labels for dataset in datasets]),
-        top_classes,
-        top_probs,
-        names,
-        np.concatenate([np.asarray(dataset.ids, dtype=object) for dataset in datasets]),
-        np.concatenate([np.full(len(dataset), dataset.split, dtype=object) for dataset in datasets]),
-        dataset=datasets[0].name,
-        classifier=classifier,
-    )
-
-
-@functools.partial(jax.jit, static_argnames="k")
-def _top_probabilities(logits: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-    # lax.top_k puts the lower index first among equals, as `confemb.predictions.top_k` does.
-    probs, classes = jax.lax.top_k(jax.nn.softmax(logits, axis=-1), k)
-    return probs, classes

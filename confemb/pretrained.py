@@ -1,5 +1,6 @@
 """ImageNet networks with weights from elsewhere: all that belongs to the weights comes with them."""
 
+import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -102,10 +103,8 @@ def load_pretrained(
     usual = dict(naming.options) if naming is not None else {}
     options = {**usual, **said.options, **(options or {})}
     preprocessing = preprocessing or said.preprocessing or _usual_preprocessing(naming, where)
-    abstract = _abstract(name, _class_count(checkpoint, naming), options, preprocessing)
-    state = fitted_state(
-        abstract, checkpoint, where=where, guess=lambda: _guess(checkpoint, naming, preprocessing, but=name)
-    )
+    abstract = _abstract(name, _class_count(checkpoint, naming), options, preprocessing.crop)
+    state = fitted_state(abstract, checkpoint, where=where, guess=lambda: _guess(checkpoint, naming, but=name))
     network = nnx.merge(nnx.graphdef(abstract), state)
     network.preprocessing = preprocessing
     names = class_names or said.class_names
@@ -158,21 +157,26 @@ def _class_count(checkpoint: Checkpoint, naming: Naming | None) -> int:
     return len(imagenet_classes()) if bias is None or bias.ndim != 1 else len(bias)
 
 
-def _abstract(name: str, class_count: int, options: Mapping[str, Any], preprocessing: Preprocessing) -> Any:
+def _abstract(name: str, class_count: int, options: Mapping[str, Any], size: int = 224) -> Any:
     """Return the network with shapes in place of weights, so that none are drawn in vain."""
-    size = preprocessing.crop
     return nnx.eval_shape(
         lambda: make_network(name, (size, size, 3), class_count, seed=0, options={**options, "input_size": size})
     )
 
 
-def _guess(checkpoint: Checkpoint, naming: Naming | None, preprocessing: Preprocessing, *, but: str) -> str:
+@functools.cache
+def _names(name: str, conv_bias: bool) -> frozenset[str]:
+    """Return the names of a network's weights; cached, since it takes some tenths of a second."""
+    return frozenset(named_shapes(_abstract(name, 1000, {"conv_bias": True} if conv_bias else {})))
+
+
+def _guess(checkpoint: Checkpoint, naming: Naming | None, *, but: str) -> str:
     """Say which network has weights of just these names."""
+    ignored = () if naming is None or naming.ignored is None else (f".{naming.ignored}",)
+    found = {name for name in checkpoint.arrays if not name.endswith(ignored)}
     for name in CLASSIFIER_NAMES:
-        for options in ({}, {"conv_bias": True}) if name.startswith("resnet") else ({},):
-            shapes = named_shapes(_abstract(name, 1000, options, preprocessing))
-            theirs = {n if naming is None else naming.theirs(n) for n in shapes}
-            ignored = () if naming is None or naming.ignored is None else (f".{naming.ignored}",)
-            if name != but and theirs == {n for n in checkpoint.arrays if not n.endswith(ignored)}:
+        for conv_bias in (False, True) if name.startswith("resnet") else (False,):
+            theirs = {own if naming is None else naming.theirs(own) for own in _names(name, conv_bias)}
+            if name != but and theirs == found:
                 return f"a {name}, not of a {but}"
     return "another network"

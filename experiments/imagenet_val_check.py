@@ -7,7 +7,8 @@ and, under each classifier's name, the 5 most probable classes of each (from the
 
 Found with resnet50:keras on 500 validation pictures of 20 classes (10 of Imagenette, 10 dog breeds; 243 of them
 had been cut to 224 x 224 by others):
-FOUND
+top-1 74.8 %, top-5 93.0 %; resnet_v1_50_tf, another training, on the original pictures: 78.2 %, 95.4 %; the same
+first class for 83.8 %. On the whole validation set they have 74.9 / 92.1 and 75.2 / 92.2. 40 s on 2 CPU cores.
 """
 
 import argparse

@@ -15,7 +15,7 @@ from confemb.errors import ConfembError
 ARRAYS = {
     "conv/kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
     "conv/bias": np.float32([1.5, -2.5]),
-    "scale": np.float32(7.0).reshape(()),
+    "scale": np.array(7.0, np.float32),
 }
 
 

@@ -65,7 +65,7 @@ def test_values_and_defaults(write):
     assert (experiment.name, experiment.title, experiment.seed) == ("mine", "Base", 4)
     assert experiment.classifier.options == {"widths": [8, 16], "mirror": False}
     assert (experiment.embedding.seeds, experiment.embedding.options) == (7, {"dim": 3})
-    assert experiment.dataset.predict == ["train", "test"]
+    assert experiment.dataset.predict is None
     assert (experiment.prediction.k, experiment.pairs.k, experiment.pairs.self_pairs) == (3, 3, "keep")
     assert (experiment.training.momentum, experiment.training.schedule) == (0.9, "triangle")
     assert (experiment.report.reference, experiment.report.groups) == (None, {"low": ["zero", "one"]})

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from confemb.adapters.flax import FlaxClassifier
+from confemb.classification import classify_datasets
 from confemb.datasets import Dataset
 from confemb.errors import ConfembError
-from confemb.inference import BATCH_SIZE, batched_logits, evaluate, predict
+from confemb.inference import BATCH_SIZE, batched_logits, evaluate
 from confemb.predictions import predictions_from_scores
 
 NAMES = ("ant", "bee", "cow", "dog", "elk")
@@ -29,6 +31,11 @@ class Pixels(nnx.Module):
 def network(values=None) -> Pixels:
     table = np.linspace(-8, 8, 256, dtype=np.float32) if values is None else np.asarray(values, np.float32)
     return Pixels(nnx.Param(jnp.asarray(table)))
+
+
+def predict(network, datasets, *, k, mirror=False, progress=None):
+    classifier = FlaxClassifier(network, NAMES, mirror=mirror, name="pixels")
+    return classify_datasets(classifier, datasets, k=k, progress=progress)
 
 
 def part(count, split, *, seed=0, high=256, names=NAMES) -> Dataset:
@@ -67,7 +74,7 @@ def test_the_batch_size_changes_nothing():
 def test_predictions_are_numpys_top_k_ties_by_lowest_index():
     # Three different values only: nearly every row has ties.
     train, test = part(300, "train", high=3), part(41, "test", seed=1, high=3)
-    found = predict(network(), [train, test], k=3, classifier="pixels")
+    found = predict(network(), [train, test], k=3)
     logits = np.concatenate([logits_of(train), logits_of(test)])
     expected = predictions_from_scores(logits, np.concatenate([train.labels, test.labels]), NAMES, k=3, logits=True)
     assert len(found) == 341
@@ -105,7 +112,7 @@ def test_logits_that_are_not_finite_are_refused(wrong):
     values[200] = wrong
     dataset = part(300, "test", high=200)
     dataset.images[270, 0, 3, 0] = 200
-    with pytest.raises(ConfembError, match="logits that are not finite for picture 270"):
+    with pytest.raises(ConfembError, match="scores that are not finite for input 270"):
         predict(network(values), [dataset], k=3)
 
 

@@ -10,9 +10,10 @@ from confemb import pipeline
 from confemb.errors import ConfembError
 from confemb.experiment import EmbeddingSection, Experiment
 from confemb.pairs import count_pairs
-from confemb.pipeline import embed_predictions, run_experiment, write_result_report
+from confemb.pipeline import run_experiment
 from confemb.prediction_files import load_predictions
 from confemb.progress import Display
+from confemb.results import embed_predictions, write_result_report
 
 MINI = {
     "name": "mini",
@@ -68,8 +69,8 @@ def nothing_runs(monkeypatch):
 
         parts = {
             "train": "confemb.training.train",
-            "predict": "confemb.inference.predict",
-            "embed": "confemb.pipeline.embed_runs",
+            "predict": "confemb.pipeline.classify_datasets",
+            "embed": "confemb.results.embed_runs",
         }
         for stage in stages:
             monkeypatch.setattr(parts[stage], refuse)
@@ -262,6 +263,7 @@ def change_pictures(monkeypatch, change):
     class Changed:
         def __init__(self, source):
             self.source = source
+            self.splits = source.splits
 
         def fetch(self, progress=None):
             pass

@@ -324,7 +324,8 @@ from confemb.classifiers import make_network
 from confemb.datasets import open_dataset
 from confemb.errors import ConfembError
 from confemb.experiment import TrainingSection
-from confemb.inference import predict
+from confemb.adapters.flax import FlaxClassifier
+from confemb.classification import classify_datasets
 from confemb.training import train
 
 devices, folder = int(sys.argv[1]), Path(sys.argv[2])
@@ -343,7 +344,7 @@ if devices > 1:
     except ConfembError as error:
         print(error)
 history = train(network, some, rest, settings, seed=0, checkpoint_folder=folder)
-found = predict(network, [rest], k=3)
+found = classify_datasets(FlaxClassifier(network, rest.class_names), [rest], k=3)
 assert len(found) == 101
 np.savez(folder / "found.npz", probs=found.top_probs, classes=found.top_classes, loss=history["test_loss"])
 """

@@ -22,6 +22,7 @@ class FlaxClassifier:
         prepare: turns a batch, as an array, into the module's input (uint8 pictures into scaled floats); it is
             compiled with the module. None: the module's own `prepare`, as confemb's networks have one, or nothing.
         logits: whether the scores are logits; otherwise they are probabilities.
+        mirror: average the scores of a picture (H, W, C) and of its mirror image.
         name: what it is called in results; by default the module's class.
 
     Raises:
@@ -35,13 +36,14 @@ class FlaxClassifier:
         *,
         prepare: Callable[[Any], Any] | None = None,
         logits: bool = True,
+        mirror: bool = False,
         name: str | None = None,
     ) -> None:
         self.name = name or type(module).__name__
         self.class_names = tuple(check_class_names(class_names))
         self.logits = logits
         own = prepare is None and hasattr(module, "prepare")
-        self._logits = compiled_logits(module if own else _Prepared(module, prepare or _as_it_is))
+        self._logits = compiled_logits(module if own else _Prepared(module, prepare or _as_it_is), mirror=mirror)
         self._size = 0
 
     def scores(self, batch: Any) -> np.ndarray:

@@ -63,14 +63,21 @@ def make_network(
     """
     from flax import nnx
 
+    check_options(name, options)
     network = CLASSIFIERS.get(name)
-    # The metaclass of nnx.Module hides the signature of __init__, so that is asked itself.
-    signature = inspect.signature(network.__init__ if inspect.isclass(network) else network)
-    known = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != "rngs"]
-    for option in options:
-        if option not in known:
-            raise unknown_name("option", option, known, where=f"the section [classifier] for {name!r}")
     try:
         return cast(Network, network(image_shape, class_count, rngs=nnx.Rngs(seed), **options))
     except (TypeError, ValueError) as error:
         raise ConfembError(f"the classifier {name!r} cannot be made from the options {options}: {error}.") from error
+
+
+def check_options(name: str, options: dict[str, Any]) -> None:
+    """Raise ConfembError for an unknown classifier, or an option it does not take."""
+    part = CLASSIFIERS.get(name)
+    # The metaclass of nnx.Module hides the signature of __init__, so that is asked itself.
+    signature = inspect.signature(part.__init__ if inspect.isclass(part) else part)
+    given = ("rngs", "seed")
+    known = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY and p.name not in given]
+    for option in options:
+        if option not in known:
+            raise unknown_name("option", option, known, where=f"the section [classifier] for {name!r}")
