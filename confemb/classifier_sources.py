@@ -18,7 +18,7 @@ class TrainedHere:
     """A network of the registry that confemb trains on the dataset's training split."""
 
     needs_training = True
-    image_size: int | None = None
+    picture_size: tuple[int, int] | None = None
     batch_size = BATCH_SIZE
 
     def __init__(self, experiment: Experiment) -> None:
@@ -85,7 +85,8 @@ class WithWeights:
         self._pretrained = load_pretrained(
             section.weights, classifier=section.name, options=section.options, progress=progress
         )
-        self.image_size: int | None = self._pretrained.network.preprocessing.resize
+        preprocessing = self._pretrained.network.preprocessing
+        self.picture_size: tuple[int, int] | None = (preprocessing.resize, preprocessing.crop)
 
     def learns_from(self, dataset: DatasetSection) -> list[str]:
         """Return no split: it has learned elsewhere."""
@@ -120,7 +121,7 @@ class PlugIn:
     """A registered factory: `factory(training, *, seed, **options)` returns a classifier."""
 
     needs_training = False
-    image_size: int | None = None
+    picture_size: tuple[int, int] | None = None
     batch_size = BATCH_SIZE
 
     def __init__(self, experiment: Experiment) -> None:

@@ -179,15 +179,22 @@ def list_names(
 
 @app.command()
 def fetch(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="cifar10, tfds:NAME, ...")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A dataset (cifar10, tfds:NAME, ...) or weights (resnet50:keras).")
+    ],
     path: Annotated[str | None, typer.Option(help="A TFDS folder to look in first, or an image folder.")] = None,
     image_size: Annotated[int | None, typer.Option(min=1, help="Resize the pictures to this many pixels.")] = None,
 ) -> None:
-    """Get and prepare a dataset ahead of time."""
+    """Get and prepare a dataset or published weights ahead of time."""
     from confemb.datasets import open_dataset
     from confemb.progress import Display
+    from confemb.weight_sources import fetch_weights, is_weights_name
 
-    source = open_dataset(dataset, path=path, image_size=image_size)
+    if is_weights_name(name):
+        with Display().bar() as update:
+            typer.echo(f"{name}: {fetch_weights(name, progress=update)}")
+        return
+    source = open_dataset(name, path=path, image_size=image_size)
     with Display().bar() as update:
         source.fetch(update)
         parts = [source.load(split) for split in source.splits]

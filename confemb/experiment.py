@@ -40,6 +40,7 @@ class DatasetSection(_Section):
     name: str
     path: str | None = None
     image_size: PositiveInt | None = None
+    crop: PositiveInt | None = None
     train: str = "train"
     test: str | None = "test"
     predict: Annotated[list[str], Field(min_length=1)] | None = None

@@ -103,8 +103,11 @@ class _Run:
 
     def _load_datasets(self) -> dict[str, Dataset]:
         section = self.experiment.dataset
-        image_size = section.image_size or (self.source.image_size if section.name == "image_folder" else None)
-        source = open_dataset(section.name, path=section.path, image_size=image_size)
+        image_size, crop = section.image_size, section.crop
+        if image_size is None and self.source.picture_size is not None:
+            # Cut as the weights want their pictures, so that nothing is resized twice.
+            image_size, crop = self.source.picture_size
+        source = open_dataset(section.name, path=section.path, image_size=image_size, crop=crop)
         self.display.stage(f"dataset: {section.name}")
         with self.display.bar() as update:
             source.fetch(update)

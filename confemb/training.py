@@ -124,7 +124,7 @@ def train(
     )
     # Copied, since the step gives its input's memory away and the network still holds these arrays.
     state = jax.device_put(jax.tree.map(jnp.copy, state), replicated)
-    step_function = _make_step(graph, optimiser, settings, seed, _micro_batch(mesh, batch_size))
+    step_function = _make_step(graph, optimiser, settings, seed, _micro_batch(mesh, batch_size, network.group))
 
     history: list[dict[str, float]] = []
     with Checkpoints(checkpoint_folder) as checkpoints:
@@ -169,10 +169,12 @@ def _split(network: Network) -> tuple[Any, Any, Any]:
     return graph, params, rest
 
 
-def _micro_batch(mesh: Mesh, batch_size: int) -> int:
-    """Return how many pictures to compute at a time; only a lone CPU gains from fewer than all."""
-    lone_cpu = mesh.size == 1 and mesh.devices.flat[0].platform == "cpu"
-    return CPU_MICRO_BATCH if lone_cpu and batch_size % CPU_MICRO_BATCH == 0 else batch_size
+def _micro_batch(mesh: Mesh, batch_size: int, group: int) -> int:
+    """Return how many pictures to compute at a time: whole groups; only a lone CPU gains from fewer than all."""
+    if mesh.size > 1 or mesh.devices.flat[0].platform != "cpu":
+        return batch_size
+    pictures = -(-CPU_MICRO_BATCH // group) * group
+    return pictures if batch_size % pictures == 0 else batch_size
 
 
 def _make_step(

@@ -256,6 +256,15 @@ def test_a_batch_in_parts_is_a_batch_at_once(in_parts, watched):
         assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "group", "expected"),
+    [(64, 1, 16), (64, 16, 16), (64, 32, 32), (48, 12, 24), (50, 1, 50), (64, 12, 64)],
+)
+def test_a_lone_cpu_computes_whole_groups(batch_size, group, expected):
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("batch",))
+    assert training._micro_batch(mesh, batch_size, group) == expected
+
+
 def test_the_first_loss_computed_by_hand(in_parts, digits):
     few = some(digits["train"], 12)
     network = make(shift=0, norm_group=4)
@@ -275,6 +284,8 @@ def test_a_network_without_statistics_trains(tmp_path):
     from confemb.datasets import Dataset
 
     class Small(nnx.Module):
+        group = 1
+
         def __init__(self):
             self.dense = nnx.Linear(4, 2, rngs=nnx.Rngs(0))
 

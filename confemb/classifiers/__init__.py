@@ -25,7 +25,13 @@ class Network(Protocol):
 
     It is made as `Network(image_shape, class_count, rngs=..., **options)`, where `image_shape` is
     (height, width, channels) of the dataset's pictures.
+
+    Attributes:
+        group: how many pictures, one after the other, depend on one another while training (by batch
+            normalisation); 1 where each stands alone. A batch may be computed group by group.
     """
+
+    group: int
 
     def fit_input(self, images: np.ndarray) -> None:
         """Set what depends on the training pictures ((N, H, W, C) uint8), such as channel means; before training."""

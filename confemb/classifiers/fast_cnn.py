@@ -57,7 +57,7 @@ class FastCnn(nnx.Module):
             raise ValueError("norm_group must be at least 1 picture")
         if min(height, width) - 1 < 2 ** len(widths):
             raise ValueError(f"{len(widths)} blocks need pictures larger than {2 ** len(widths)} pixels a side")
-        self.shift, self.mirror = shift, mirror
+        self.shift, self.mirror, self.group = shift, mirror, norm_group
         self.input_mean = Constant(jnp.zeros(channels))
         self.input_deviation = Constant(jnp.ones(channels))
         filters = 2 * 2 * 2 * channels

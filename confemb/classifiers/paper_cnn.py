@@ -20,6 +20,8 @@ class PaperCnn(nnx.Module):
     both standardise each picture. Weight decay (0.004 in the tutorial) acts on the two hidden dense layers only.
     """
 
+    group = 1
+
     def __init__(self, image_shape: tuple[int, int, int], class_count: int, *, rngs: nnx.Rngs) -> None:
         """Draw the tutorial's initial weights; raises ValueError for pictures smaller than 24x24."""
         height, width, channels = image_shape

@@ -89,7 +89,12 @@ class DatasetSource(Protocol):
 
 
 def open_dataset(
-    name: str, *, path: str | None = None, image_size: int | None = None, cache_dir: str | None = None
+    name: str,
+    *,
+    path: str | None = None,
+    image_size: int | None = None,
+    crop: int | None = None,
+    cache_dir: str | None = None,
 ) -> DatasetSource:
     """Return the source of a dataset; nothing is fetched yet.
 
@@ -97,6 +102,7 @@ def open_dataset(
         name: a name of the registry `DATASETS`, or `tfds:NAME` for any image-classification set of TFDS.
         path: for `image_folder` the folder; for `cifar10` and `tfds:NAME` a TFDS data_dir to look in first.
         image_size: pictures are resized to this many pixels a side, for `image_folder` and `tfds:NAME`.
+        crop: then their centre of this many pixels is cut out, of `image_size` by default.
         cache_dir: where prepared data lies (default: $CONFEMB_CACHE, $XDG_CACHE_HOME/confemb or ~/.cache/confemb);
             a dataset that prepares nothing has no use for it.
 
@@ -110,14 +116,16 @@ def open_dataset(
         raise unknown_name("dataset", name, DATASETS.names())
     factory = DATASETS.get(kind)
     parameters = inspect.signature(factory).parameters
-    given = {"path": path, "image_size": image_size, "cache_dir": cache_dir}
-    for option in ("path", "image_size"):
+    given = {"path": path, "image_size": image_size, "crop": crop, "cache_dir": cache_dir}
+    for option in ("path", "image_size", "crop"):
         if given[option] is not None and option not in parameters:
             raise ConfembError(f"the dataset {name!r} does not take the option {option}: leave it out.")
         if given[option] is None and option in parameters and parameters[option].default is inspect.Parameter.empty:
             raise ConfembError(f"the dataset {name!r} needs the option {option}: give it.")
     if image_size is not None and image_size < 1:
         raise ConfembError(f"image_size is {image_size}; it must be at least 1 pixel.")
+    if crop is not None and not (image_size is not None and 1 <= crop <= image_size):
+        raise ConfembError(f"crop is {crop} with image_size {image_size}; it must be from 1 to image_size.")
     options = {option: value for option, value in given.items() if value is not None and option in parameters}
     source: DatasetSource = factory(rest, **options) if colon else factory(**options)
     return source

@@ -27,6 +27,7 @@ class ImageFolder:
     Args:
         path: the folder.
         image_size: resize the shorter side to this and cut out the centre; without it all pictures must be alike.
+        crop: the side of that centre, `image_size` by default.
         cache_dir: the cache root, see `confemb.datasets.cache.cache_root`.
 
     Raises:
@@ -36,13 +37,15 @@ class ImageFolder:
 
     name = "image_folder"
 
-    def __init__(self, *, path: str, image_size: int | None = None, cache_dir: str | None = None) -> None:
+    def __init__(
+        self, *, path: str, image_size: int | None = None, crop: int | None = None, cache_dir: str | None = None
+    ) -> None:
         self._folder = Path(path).expanduser()
-        self._image_size = image_size
+        self._image_size, self._crop = image_size, crop
         self._layout = scan_folder(self._folder)
         self._class_names = class_order(self._folder, {name for classes in self._layout.values() for name in classes})
         self.splits = tuple(self._layout)
-        place = f"{self._folder.resolve()}\n{image_size}"
+        place = f"{self._folder.resolve()}\n{image_size}\n{crop}"
         key = f"image_folder-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
         self._cache = ArrayCache(cache_root(cache_dir), key, name=self.name, signature=self._signature())
 
@@ -71,7 +74,9 @@ class ImageFolder:
 
         def images() -> Iterator[np.ndarray]:
             for _, file in listed:
-                yield decode_picture(file, mode="RGB", image_size=self._image_size, where=f"the file {file}")
+                yield decode_picture(
+                    file, mode="RGB", image_size=self._image_size, crop=self._crop, where=f"the file {file}"
+                )
 
         labels = np.array([index for index, _ in listed], dtype=np.int32)
         return SplitRows(labels, [file.relative_to(self._folder).as_posix() for _, file in listed], images())
@@ -84,7 +89,7 @@ class ImageFolder:
                 for file in classes[name]:
                     about = file.stat()
                     files.append([file.relative_to(self._folder).as_posix(), about.st_size, about.st_mtime_ns])
-        said = json.dumps([self._class_names, files, self._image_size])
+        said = json.dumps([self._class_names, files, self._image_size, self._crop])
         return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 
-def decode_picture(source: Path | bytes, *, mode: str, image_size: int | None, where: str) -> np.ndarray:
+def decode_picture(
+    source: Path | bytes, *, mode: str, image_size: int | None, where: str, crop: int | None = None
+) -> np.ndarray:
     """Decode a picture file.
 
     Args:
@@ -25,6 +27,7 @@ def decode_picture(source: Path | bytes, *, mode: str, image_size: int | None, w
         mode: "RGB" (3 channels) or "L" (grey, 1 channel).
         image_size: where given, the shorter side is resized to it (bilinear, antialiased) and the centre is cut out.
         where: what the picture is called in messages.
+        crop: the side of that centre, `image_size` by default; a picture that is this square is taken as it is.
 
     Returns:
         (H, W, C) uint8.
@@ -48,20 +51,20 @@ def decode_picture(source: Path | bytes, *, mode: str, image_size: int | None, w
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise ConfembError(f"{where} cannot be read as a picture ({error}): mend or remove it.") from error
     if image_size is not None:
-        picture = resize_and_crop(picture, image_size)
+        picture = resize_and_crop(picture, image_size, crop or image_size)
     pixels = np.array(picture, dtype=np.uint8)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def resize_and_crop(picture: "PillowImage", size: int) -> "PillowImage":
-    """Resize a PIL image's shorter side to `size` and cut out the central square."""
+def resize_and_crop(picture: "PillowImage", size: int, crop: int) -> "PillowImage":
+    """Resize a PIL image's shorter side to `size` and cut out the central square of `crop` pixels a side."""
     from PIL import Image
 
     width, height = picture.size
-    if (width, height) == (size, size):
+    if (width, height) == (crop, crop):
         return picture
     scale = size / min(width, height)
     width, height = max(size, round(width * scale)), max(size, round(height * scale))
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = (width - size) // 2, (height - size) // 2
-    return picture.crop((left, top, left + size, top + size))
+    left, top = (width - crop) // 2, (height - crop) // 2
+    return picture.crop((left, top, left + crop, top + crop))

@@ -34,19 +34,26 @@ class TfdsSource:
         dataset: TFDS's name, "mnist", also "name/config:version".
         path: a TFDS data_dir to look in first.
         image_size: resize the shorter side to this and cut out the centre.
+        crop: the side of that centre, `image_size` by default.
         cache_dir: the cache root, see `confemb.datasets.cache.cache_root`.
     """
 
     def __init__(
-        self, dataset: str, *, path: str | None = None, image_size: int | None = None, cache_dir: str | None = None
+        self,
+        dataset: str,
+        *,
+        path: str | None = None,
+        image_size: int | None = None,
+        crop: int | None = None,
+        cache_dir: str | None = None,
     ) -> None:
         self.name = f"tfds:{dataset}"
         self._dataset = dataset
         self._path = check_data_dir(path)
-        self._image_size = image_size
+        self._image_size, self._crop = image_size, crop
         self._root = cache_root(cache_dir)
         place = str(self._path.resolve()) if self._path else ""
-        digest = hashlib.sha256(f"{dataset}\n{place}\n{image_size}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(f"{dataset}\n{place}\n{image_size}\n{crop}".encode()).hexdigest()[:8]
         key = f"tfds-{re.sub(r'[^A-Za-z0-9]+', '_', dataset)}-{digest}"
         self._cache = ArrayCache(self._root, key, name=self.name, signature=_signature(dataset, self._path))
 
@@ -71,7 +78,7 @@ class TfdsSource:
             if builder is None:
                 self._download(scratch, progress)
                 builder = just_prepared(self._dataset, self._root)
-            return read_splits(builder, name=self.name, image_size=self._image_size, progress=progress)
+            return read_splits(builder, name=self.name, image_size=self._image_size, crop=self._crop, progress=progress)
 
         self._cache.build(make, progress)
 
@@ -213,7 +220,14 @@ def reachable(url: str, *, seconds: float = REACH_SECONDS) -> bool:
     return answers == [True]
 
 
-def read_splits(builder: Any, *, name: str, image_size: int | None, progress: Progress | None = None) -> Contents:
+def read_splits(
+    builder: Any,
+    *,
+    name: str,
+    image_size: int | None,
+    crop: int | None = None,
+    progress: Progress | None = None,
+) -> Contents:
     """Read a prepared TFDS set: its class names and its labelled splits, pictures one by one as they are asked for.
 
     Raises:
@@ -248,7 +262,7 @@ def read_splits(builder: Any, *, name: str, image_size: int | None, progress: Pr
             continue
         # TFDS stores the pictures shuffled.
         order = np.argsort(ids, kind="stable")
-        images = _images(builder, source, order, ids, "L" if channels == 1 else "RGB", image, image_size)
+        images = _images(builder, source, order, ids, "L" if channels == 1 else "RGB", image, image_size, crop)
         splits[split] = SplitRows(labels[order], list(ids[order]), images)
     if not splits:
         raise ConfembError(f"{name} has no labelled pictures: choose another dataset.")
@@ -256,13 +270,20 @@ def read_splits(builder: Any, *, name: str, image_size: int | None, progress: Pr
 
 
 def _images(
-    builder: Any, source: Any, order: np.ndarray, ids: np.ndarray, mode: str, image: str, image_size: int | None
+    builder: Any,
+    source: Any,
+    order: np.ndarray,
+    ids: np.ndarray,
+    mode: str,
+    image: str,
+    image_size: int | None,
+    crop: int | None,
 ) -> Iterator[np.ndarray]:
     for row in order:
         with _whole(builder):
             encoded = bytes(source[int(row)][image])
         where = f"the picture {ids[row]} in {builder.data_dir}"
-        yield decode_picture(encoded, mode=mode, image_size=image_size, where=where)
+        yield decode_picture(encoded, mode=mode, image_size=image_size, crop=crop, where=where)
 
 
 @contextlib.contextmanager
