@@ -22,15 +22,19 @@ if TYPE_CHECKING:
     from confemb.adapters.torch import TorchClassifier
     from confemb.class_cells import load_class_names
     from confemb.classification import Classifier, classify, classify_batches
+    from confemb.classifiers.imagenet import imagenet_classes
     from confemb.datasets import DATASETS, Dataset, DatasetSource, open_dataset
     from confemb.embedders import EMBEDDERS, Embedder
     from confemb.embedders.counts import count_similarity
     from confemb.embedders.skipgram import SkipGram
     from confemb.embedding import ClassEmbedding, EmbeddingRuns
     from confemb.errors import ConfembError
+    from confemb.experiment import load_experiment
     from confemb.pairs import PairCorpus, PairCounts, count_pairs, pairs_from_confusions
+    from confemb.pipeline import run_experiment
     from confemb.prediction_files import load_pairs, load_predictions, save_predictions
     from confemb.predictions import Predictions, predictions_from_scores
+    from confemb.pretrained import load_pretrained, save_pretrained
     from confemb.references import REFERENCES
     from confemb.references.paper import paper_similarities
     from confemb.reporting.result import Examples, Result
@@ -82,32 +86,36 @@ __all__ = [
     "count_pairs",
     "count_similarity",
     "group_separation",
+    "imagenet_classes",
     "load_class_names",
+    "load_experiment",
     "load_pairs",
     "load_predictions",
+    "load_pretrained",
     "open_dataset",
     "out_of_fold",
     "pairs_from_confusions",
     "paper_similarities",
     "predictions_from_scores",
     "run_agreement",
+    "run_experiment",
     "save_predictions",
+    "save_pretrained",
     "summarise_runs",
     "write_report",
 ]
 
 # Where each public name is, for the import at first use; the block above says the same to type checkers.
 _MODULES = {
-    "DATASETS": "confemb.datasets",
-    "EMBEDDERS": "confemb.embedders",
-    "REFERENCES": "confemb.references",
     "Agreement": "confemb.similarity",
     "CallableClassifier": "confemb.adapters.callables",
     "ClassEmbedding": "confemb.embedding",
     "Classifier": "confemb.classification",
     "ConfembError": "confemb.errors",
+    "DATASETS": "confemb.datasets",
     "Dataset": "confemb.datasets",
     "DatasetSource": "confemb.datasets",
+    "EMBEDDERS": "confemb.embedders",
     "Embedder": "confemb.embedders",
     "EmbeddingRuns": "confemb.embedding",
     "Examples": "confemb.reporting.result",
@@ -118,6 +126,7 @@ _MODULES = {
     "PairCorpus": "confemb.pairs",
     "PairCounts": "confemb.pairs",
     "Predictions": "confemb.predictions",
+    "REFERENCES": "confemb.references",
     "Result": "confemb.reporting.result",
     "RunAgreement": "confemb.statistics",
     "RunSummary": "confemb.statistics",
@@ -131,16 +140,21 @@ _MODULES = {
     "count_pairs": "confemb.pairs",
     "count_similarity": "confemb.embedders.counts",
     "group_separation": "confemb.statistics",
+    "imagenet_classes": "confemb.classifiers.imagenet",
     "load_class_names": "confemb.class_cells",
+    "load_experiment": "confemb.experiment",
     "load_pairs": "confemb.prediction_files",
     "load_predictions": "confemb.prediction_files",
+    "load_pretrained": "confemb.pretrained",
     "open_dataset": "confemb.datasets",
     "out_of_fold": "confemb.adapters.sklearn",
     "pairs_from_confusions": "confemb.pairs",
     "paper_similarities": "confemb.references.paper",
     "predictions_from_scores": "confemb.predictions",
     "run_agreement": "confemb.statistics",
+    "run_experiment": "confemb.pipeline",
     "save_predictions": "confemb.prediction_files",
+    "save_pretrained": "confemb.pretrained",
     "summarise_runs": "confemb.statistics",
     "write_report": "confemb.reporting.write",
 }
