@@ -27,11 +27,13 @@ def save_weights(network: Any, path: str | os.PathLike[str], *, metadata: Mappin
         path: the file to write, whole or not at all.
         metadata: texts to stand beside the weights. More than one would come in an order of chance.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(variable[...]) for name, variable in _named_variables(network).items()}
+    content = save(arrays, None if metadata is None else dict(metadata))
+    # Not by safetensors' own writer, which makes files that nobody else may read.
     with whole_file(path) as temporary:
-        save_file(arrays, temporary, None if metadata is None else dict(metadata))
+        temporary.write_bytes(content)
 
 
 def load_weights(network: Any, path: str | os.PathLike[str]) -> None:
