@@ -78,12 +78,15 @@ def embed(
     dim: Annotated[int, typer.Option(help="Embedding dimensions.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    groups: Annotated[
+        str | None, typer.Option(help='Groups of classes to tell apart: a TOML file of lines group = ["class", ...].')
+    ] = None,
     reference: Annotated[str | None, typer.Option(help="Compare with it: confemb list references.")] = None,
     title: Annotated[str | None, typer.Option(help="The report's heading. Default: the file's name.")] = None,
 ) -> None:
     """Embed the classes of any classifier from its predictions."""
     from confemb.class_cells import load_class_names
-    from confemb.experiment import EmbeddingSection
+    from confemb.experiment import EmbeddingSection, load_groups
     from confemb.files import sha256_file
     from confemb.prediction_files import load_pairs
     from confemb.results import embed_predictions
@@ -106,6 +109,7 @@ def embed(
         out,
         seed=seed,
         title=title or f"Class similarities from {name}",
+        groups=None if groups is None else load_groups(groups),
         reference=reference,
         source={"file": name} if standard_input else {"file": name, "sha256": sha256_file(predictions)},
     )

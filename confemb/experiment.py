@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from confemb.errors import ConfembError, unknown_name
+from confemb.files import read_bytes
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -161,6 +162,18 @@ def load_experiment(name_or_path: str, overrides: list[str] | None = None) -> Ex
         return Experiment.model_validate(table)
     except ValidationError as error:
         raise _explain(error, where) from None
+
+
+def load_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:
+    """Read groups of classes from a TOML file: a key for each group, `group = ["class", "class"]`.
+
+    Raises:
+        ConfembError: a file that is missing or not TOML, or a group that is no list of class names.
+    """
+    try:
+        return ReportSection.model_validate({"groups": _parse(read_bytes(path), str(path))}).groups
+    except ValidationError as error:
+        raise _explain(error, str(path)) from None
 
 
 def _find(name_or_path: str) -> Path:

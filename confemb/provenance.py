@@ -12,7 +12,19 @@ from confemb.errors import ConfembError
 from confemb.files import make_folder, sha256_file, write_json
 
 MANIFEST = "manifest.json"
-_PACKAGES = ("numpy", "scipy", "pandas", "gensim", "jax", "jaxlib", "flax", "optax", "matplotlib", "seaborn")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "gensim",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "scikit-learn",
+    "matplotlib",
+    "seaborn",
+)
 
 
 class Manifest:

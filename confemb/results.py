@@ -1,6 +1,7 @@
 """Result folders: embedding pair counts into one, opening one, writing its report."""
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from confemb.progress import Display
 from confemb.provenance import Manifest, stage_key, versions
 from confemb.references import REFERENCES
 from confemb.similarity import SimilarityMatrix
+from confemb.statistics import group_of
 
 HISTORY = "history.csv"
 PREDICTIONS = "predictions.parquet"
@@ -35,6 +37,7 @@ def embed_predictions(
     seed: int,
     title: str,
     description: str = "",
+    groups: Mapping[str, Sequence[str]] | None = None,
     reference: str | None = None,
     source: dict[str, Any],
     display: Display | None = None,
@@ -49,6 +52,7 @@ def embed_predictions(
         seed: the first embedding seed.
         title: the report's heading.
         description: a sentence under it.
+        groups: group name -> class names, which the report tells apart; classes may be in none.
         reference: a registered reference to compare with.
         source: facts about where the counts come from, recorded.
         display: where progress shows.
@@ -57,11 +61,14 @@ def embed_predictions(
         The report in short, to print.
 
     Raises:
-        ConfembError: unknown embedder, option or reference; a class that can get no vector; a folder that
-            holds another kind of result or cannot be written to.
+        ConfembError: unknown embedder, option or reference; a group with an unknown class or one of another
+            group; a class that can get no vector; a folder that holds another kind of result or cannot be
+            written to.
     """
     display = display or Display()
     embedder = make_embedder(section.name, section.options)
+    groups = {name: list(members) for name, members in (groups or {}).items()}
+    group_of(counts.class_names, groups)
     if reference is not None:
         REFERENCES.get(reference)
     manifest = Manifest(make_folder(folder))
@@ -69,7 +76,7 @@ def embed_predictions(
         raise ConfembError(f"{folder} holds the result of an experiment; choose another folder with --out.")
     manifest.stages.clear()
     manifest.values.update(title=title, description=description, source=source)
-    manifest.values["report"] = {"groups": {}, "reference": reference}
+    manifest.values["report"] = {"groups": groups, "reference": reference}
     files = []
     if predictions is not None:
         save_predictions(predictions, folder / PREDICTIONS)

@@ -107,18 +107,33 @@ def _square(pairs: np.ndarray, size: int) -> np.ndarray:
 
 def _mean_rank_correlation(values: np.ndarray) -> float:
     """Return the mean Spearman correlation over all pairs of rows of (S, P) values."""
+    return float(rank_correlations(values)[np.triu_indices(len(values), k=1)].mean())
+
+
+def rank_correlations(values: np.ndarray) -> np.ndarray:
+    """Return the Spearman correlation of every two rows.
+
+    Args:
+        values: (S, P), a row for each of S runs or classifiers, a column for each of P pairs of classes.
+
+    Returns:
+        (S, S) float64 from -1 to 1, exactly symmetric, ones on the diagonal. A row of equal values has none with
+        any other (NaN), and no row has one over fewer than three columns.
+    """
     from scipy import stats
 
-    if values.shape[1] < 3:
-        return float("nan")
-    ranks = stats.rankdata(values, axis=1)
+    ranks = np.empty(values.shape, np.float64)
+    # Row by row: ranking half a million pairs of many rows at once takes several times their memory.
+    for out, row in zip(ranks, values, strict=True):
+        out[:] = stats.rankdata(row)
     ranks -= ranks.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(ranks, axis=1, keepdims=True)
-    if not (lengths > 0).all():
-        return float("nan")
-    ranks /= lengths
-    correlations = ranks @ ranks.T
-    return float(correlations[np.triu_indices(len(ranks), k=1)].mean())
+    known = lengths > 0 if values.shape[1] >= 3 else np.zeros_like(lengths, bool)
+    ranks = np.divide(ranks, lengths, out=np.full_like(ranks, np.nan), where=known)
+    correlations = np.clip(ranks @ ranks.T, -1.0, 1.0)
+    correlations = (correlations + correlations.T) / 2
+    np.fill_diagonal(correlations, 1.0)
+    return correlations
 
 
 def _find_basins(
@@ -213,6 +228,52 @@ def group_separation(similarity: SimilarityMatrix, groups: Mapping[str, Sequence
         mean(grouped & same),
         mean(grouped & ~same),
     )
+
+
+@dataclass(frozen=True)
+class NearestInGroup:
+    """How often a class's nearest class is of its own group.
+
+    Attributes:
+        hits: for how many classes it is.
+        classes: how many classes were asked: those with another class in their group.
+        chance: the share to expect of a nearest class drawn at random, from 0 to 1.
+    """
+
+    hits: int
+    classes: int
+    chance: float
+
+    @property
+    def share(self) -> float:
+        """The share of the classes asked, from 0 to 1."""
+        return self.hits / self.classes
+
+
+def nearest_in_group(similarity: SimilarityMatrix, groups: Mapping[str, Sequence[str]]) -> NearestInGroup:
+    """Count the classes whose nearest class is of their group.
+
+    The nearest is looked for among all other classes, those in no group too; ties go by class order.
+
+    Args:
+        similarity: the similarities; classes with no known one are not asked.
+        groups: group name -> its class names; a class alone in its group is not asked.
+
+    Raises:
+        ConfembError: a class that is not known or stands in two groups, or no class to ask.
+    """
+    member = group_of(similarity.class_names, groups)
+    hits, chances = 0, []
+    for row, name in enumerate(similarity.class_names):
+        mates = int((member == member[row]).sum()) - 1
+        order = similarity.order_for(name)
+        if member[row] < 0 or mates == 0 or len(order) == 0:
+            continue
+        hits += bool(member[order[0]] == member[row])
+        chances.append(mates / (len(member) - 1))
+    if not chances:
+        raise ConfembError("no group has two classes: name at least two classes of one group.")
+    return NearestInGroup(hits, len(chances), float(np.mean(chances)))
 
 
 def group_of(class_names: Sequence[str], groups: Mapping[str, Sequence[str]]) -> np.ndarray:

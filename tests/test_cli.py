@@ -197,6 +197,27 @@ def test_embed_options_are_used(run, files, no_figures):
     assert manifest["stages"]["embed"]["pairs"]["self_pairs"] == "drop"
 
 
+def test_embed_tells_groups_apart(run, refused, files, no_figures):
+    (files / "groups.toml").write_text('first = ["a", "b", "c"]\n"the others" = ["z", "y"]\n')
+    (files / "wrong.toml").write_text('first = ["a", "d"]\n')
+    (files / "no_list.toml").write_text('first = "a"\n')
+    status, out, _ = run(
+        "embed", files / "p.csv", "--out", files / "out", "--seeds", 2, "--groups", files / "groups.toml"
+    )
+    assert status == 0
+    assert "first and the others" in out
+    manifest = json.loads((files / "out" / "manifest.json").read_text())
+    assert manifest["report"]["groups"] == {"first": ["a", "b", "c"], "the others": ["z", "y"]}
+    for name, message in (
+        ("wrong.toml", "unknown class 'd' in the group 'first'"),
+        ("no_list.toml", r"no_list\.toml: groups\.first = 'a' is not allowed: input should be a valid list"),
+        ("none.toml", r"none\.toml does not exist"),
+    ):
+        said = refused("embed", files / "p.csv", "--out", files / "other", "--groups", files / name)
+        assert re.search(message, said), said
+    assert not (files / "other").exists()
+
+
 def test_a_confusion_matrix_is_embedded_with_a_note(run, tmp_path, no_figures):
     (tmp_path / "confusions.csv").write_text(",a,b,c\na,90,9,1\nb,8,91,1\nc,2,1,97\n")
     status, out, err = run("embed", tmp_path / "confusions.csv", "--out", tmp_path / "out", "--seeds", 2)

@@ -7,7 +7,14 @@ from scipy import stats
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
 from confemb.similarity import SimilarityMatrix, agreement
-from confemb.statistics import group_separation, run_agreement, silhouette, summarise_runs
+from confemb.statistics import (
+    group_separation,
+    nearest_in_group,
+    rank_correlations,
+    run_agreement,
+    silhouette,
+    summarise_runs,
+)
 
 
 def make_runs(vectors) -> EmbeddingRuns:
@@ -129,6 +136,52 @@ def test_group_separation_leaves_out_unknown_pairs_and_classes_without_a_group()
 def test_groups_that_do_not_fit(groups, sentence):
     with pytest.raises(ConfembError, match=sentence):
         group_separation(SimilarityMatrix(np.eye(2), ("a", "b")), groups)
+
+
+def test_nearest_in_group_by_hand():
+    # Nearest: a -> b, b -> a, c -> e, d -> c, e -> c; e is in no group, f alone in its own.
+    values = np.eye(6)
+    for i, j, value in ((0, 1, 0.9), (2, 4, 0.8), (2, 3, 0.7), (0, 5, 0.6), (3, 5, 0.1)):
+        values[i, j] = values[j, i] = value
+    groups = {"first": ["a", "b"], "second": ["d", "c"], "alone": ["f"]}
+    found = nearest_in_group(SimilarityMatrix(values, tuple("abcdef")), groups)
+    assert (found.hits, found.classes, found.share) == (3, 4, 0.75)
+    assert found.chance == pytest.approx(1 / 5)
+
+
+def test_nearest_in_group_at_random_is_chance():
+    names = tuple(f"c{i}" for i in range(12))
+    groups = {"large": names[:6], "small": names[6:9]}
+    generator = np.random.default_rng(6)
+    shares = []
+    for _ in range(300):
+        values = generator.normal(size=(12, 12))
+        found = nearest_in_group(SimilarityMatrix(values + values.T, names), groups)
+        shares.append(found.share)
+    assert found.chance == pytest.approx((6 * 5 + 3 * 2) / 9 / 11)
+    assert np.mean(shares) == pytest.approx(found.chance, abs=0.03)
+
+
+def test_nearest_in_group_without_anything_to_ask():
+    unknown = np.full((2, 2), np.nan)
+    for values, groups in ((np.eye(2), {"x": ["a"]}), (unknown, {"x": ["a", "b"]})):
+        with pytest.raises(ConfembError, match="no group has two classes"):
+            nearest_in_group(SimilarityMatrix(values, ("a", "b")), groups)
+
+
+@given(st.integers(0, 10**6))
+def test_rank_correlations_are_those_of_scipy(seed):
+    generator = np.random.default_rng(seed)
+    values = generator.integers(0, 5, size=(4, 12)) + np.arange(12) * 0.5
+    wanted = stats.spearmanr(values, axis=1).statistic
+    np.testing.assert_allclose(rank_correlations(values), wanted, atol=1e-12)
+
+
+def test_rank_correlations_where_there_are_none():
+    found = rank_correlations(np.array([[1.0, 2, 3], [5, 5, 5], [3, 2, 1]]))
+    np.testing.assert_array_equal(np.isnan(found), [[False, True, False], [True, False, True], [False, True, False]])
+    assert found[0, 2] == pytest.approx(-1)
+    assert np.isnan(rank_correlations(np.array([[1.0, 2], [2, 1]]))[0, 1])
 
 
 def test_run_agreement_is_the_agreement_of_each_run():

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from confemb.reporting.analysis import Analysis
 from confemb.similarity import Agreement, neutral_cell
@@ -276,6 +277,18 @@ def _markdown_table(header: list[str], rows: list[list[str]], align: str) -> lis
     lines = [header, rules, *rows]
     cells = [line if line is rules else [markdown_text(cell) for cell in line] for line in lines]
     return [*("| " + " | ".join(line) + " |" for line in cells), ""]
+
+
+def frame_to_markdown(frame: pd.DataFrame, *, digits: int = 2) -> str:
+    """Return a data frame as a Markdown table, numbers to the right, fractions with `digits` decimals, no index."""
+    columns = [frame[name] for name in frame.columns]
+    numeric = [pd.api.types.is_numeric_dtype(column) for column in columns]
+    cells = [
+        [number(value, digits) if pd.api.types.is_float_dtype(column) else str(value) for value in column]
+        for column in columns
+    ]
+    rows = [list(row) for row in zip(*cells, strict=True)]
+    return "\n".join(_markdown_table([str(c) for c in frame.columns], rows, "".join("lr"[right] for right in numeric)))
 
 
 def markdown_text(text: str) -> str:

@@ -3,6 +3,7 @@ import io
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from confemb.reporting import tables
@@ -80,6 +81,17 @@ def test_separation_and_seeds(analysis):
     seeds = {row[0]: row[1] for row in tables.seeds_table(analysis).rows}
     assert seeds["seeds"] == "4"
     assert seeds["groups the seeds fall into"] == "1"
+
+
+def test_a_data_frame_as_markdown():
+    frame = pd.DataFrame({"class": ["a|b", "c"], "share": [0.255, float("nan")], "count": [3, 1000]})
+    assert tables.frame_to_markdown(frame).splitlines() == [
+        "| class | share | count |",
+        "| --- | ---: | ---: |",
+        "| a\\|b | 0.26 | 3 |",
+        "| c | – | 1000 |",
+    ]
+    assert "0.255" in tables.frame_to_markdown(frame, digits=3)
 
 
 def test_markdown_tables_have_as_many_cells_in_every_line(analysis, many):
