@@ -54,6 +54,10 @@ class TrainedHere:
             options=self._experiment.classifier.options,
         )
 
+    def all_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Return every class it tells apart, the dataset's being `class_names`: just those."""
+        return tuple(class_names)
+
     def classifier(self, training: Dataset, weights: Path) -> Classifier:
         """Return the trained network as a classifier, its weights read from `weights`."""
         from confemb.adapters.flax import FlaxClassifier
@@ -105,6 +109,10 @@ class WithWeights:
         known = set(self._pretrained.class_names)
         return tuple(name if name in known else names.get(name, name) for name in class_names)
 
+    def all_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Return every class it tells apart, of which the dataset may have only some."""
+        return self._pretrained.class_names
+
     def classifier(self, training: Dataset, weights: Path) -> Classifier:
         """Return the network as a classifier over its own classes."""
         from confemb.adapters.flax import FlaxClassifier
@@ -144,6 +152,10 @@ class PlugIn:
 
     def own_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
         """Return the dataset's class names: a plug-in is asked for the same."""
+        return tuple(class_names)
+
+    def all_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Return every class it tells apart, the dataset's being `class_names`: just those."""
         return tuple(class_names)
 
     def classifier(self, training: Dataset, weights: Path) -> Classifier:

@@ -118,7 +118,8 @@ class _Run:
     def _check(self) -> None:
         """Raise for what would only come out after the training."""
         experiment = self.experiment
-        names = self.source.own_names(self.datasets[self.predicted[0]].class_names)
+        dataset_names = self.datasets[self.predicted[0]].class_names
+        own_names, names = self.source.own_names(dataset_names), self.source.all_names(dataset_names)
         check_k(experiment.prediction.k, len(names))
         check_k(experiment.pairs.k, experiment.prediction.k, what="classes kept for each picture (prediction.k)")
         for group, members in experiment.report.groups.items():
@@ -132,8 +133,9 @@ class _Run:
                     f"the reference {experiment.report.reference!r} knows fewer than 2 of the classes of "
                     f"{experiment.dataset.name}; leave report.reference out, or give another."
                 )
-        pictured = np.unique(np.concatenate([self.datasets[split].labels for split in self.predicted]))
-        missing = [name for index, name in enumerate(names) if index not in pictured]
+        labels = np.unique(np.concatenate([self.datasets[split].labels for split in self.predicted]))
+        pictured = {own_names[label] for label in labels}
+        missing = [name for name in names if name not in pictured]
         if missing and experiment.pairs.missing_classes == "error":
             raise ConfembError(
                 f"{len(missing)} of {len(names)} classes of {experiment.dataset.name} have no picture: "

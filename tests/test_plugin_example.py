@@ -11,6 +11,8 @@ from confemb.classifiers import CLASSIFIERS
 from confemb.datasets.digits import Digits
 from confemb.errors import ConfembError
 from confemb.experiment import load_experiment
+from confemb.pipeline import run_experiment
+from confemb.prediction_files import load_predictions
 
 FOLDER = Path(__file__).parent.parent / "experiments" / "plugin_example"
 
@@ -66,3 +68,12 @@ def test_its_experiment_names_it():
     experiment = load_experiment(str(FOLDER / "nearest_mean_digits.toml"))
     assert (experiment.classifier.name, experiment.classifier.options) == ("nearest_mean", {"width": 1.0})
     assert experiment.dataset.name == "digits"
+
+
+def test_its_experiment_runs(installed, tmp_path, monkeypatch):
+    monkeypatch.setattr("confemb.reporting.write.write_figures", lambda analysis, folder: {})
+    experiment = load_experiment(str(FOLDER / "nearest_mean_digits.toml"), ["embedding.seeds=2", "embedding.epochs=5"])
+    run_experiment(experiment, tmp_path)
+    found = load_predictions(tmp_path / "predictions.parquet")
+    assert (len(found), found.classifier) == (1797, "nearest_mean")
+    assert 0.85 < found.accuracy < 0.95
