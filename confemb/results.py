@@ -74,6 +74,7 @@ def embed_predictions(
     manifest = Manifest(make_folder(folder))
     if "experiment" in manifest.values:
         raise ConfembError(f"{folder} holds the result of an experiment; choose another folder with --out.")
+    earlier = manifest.file(PREDICTIONS)
     manifest.stages.clear()
     manifest.values.update(title=title, description=description, source=source)
     manifest.values["report"] = {"groups": groups, "reference": reference}
@@ -83,6 +84,9 @@ def embed_predictions(
         files.append(PREDICTIONS)
     key = stage_key("embed", source, seed, section.model_dump(mode="json"))
     embed_counts(counts, embedder, range(seed, seed + section.seeds), manifest, key, display=display, files=files)
+    if predictions is None and earlier is not None:
+        # Of the result that was in this folder before: it is not this one's.
+        earlier.unlink(missing_ok=True)
     return write_result_report(folder, display=display)
 
 

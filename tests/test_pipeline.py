@@ -331,16 +331,17 @@ def test_folders_that_cannot_be_used(tmp_path, predictions, finished):
 def test_results_of_both_kinds_do_not_mix(finished, tmp_path, predictions, monkeypatch):
     monkeypatch.setattr("confemb.reporting.write.write_figures", lambda analysis, folder: {})
 
-    def embed(folder):
+    def embed(folder, kept=predictions):
         counts = count_pairs(predictions)
-        embed_predictions(
-            counts, predictions, EmbeddingSection(seeds=1), folder, seed=0, title="Blocks", source={"file": "x"}
-        )
+        embed_predictions(counts, kept, EmbeddingSection(seeds=1), folder, seed=0, title="Blocks", source={"file": "x"})
 
     before = contents(finished[0])
     with pytest.raises(ConfembError, match="holds the result of an experiment; choose another folder"):
         embed(finished[0])
     assert contents(finished[0]) == before
     embed(tmp_path)
+    assert (tmp_path / "predictions.parquet").is_file()
+    embed(tmp_path, kept=None)
+    assert not (tmp_path / "predictions.parquet").exists()
     with pytest.raises(ConfembError, match="holds the result of `confemb embed`; choose another folder"):
         run_experiment(mini(), tmp_path)
