@@ -1,8 +1,11 @@
 """Fixtures shared by all tests, and one reproducible Hypothesis profile."""
 
+import importlib.util
 import os
 import shutil
+import sys
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,3 +59,20 @@ def digits():
 
     source = open_dataset("digits")
     return {split: source.load(split) for split in source.splits}
+
+
+@pytest.fixture(scope="session")
+def load_script():
+    """Return what imports a script of experiments/ by its name."""
+
+    def load(name):
+        path = Path(__file__).parent.parent / "experiments" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"{name}_experiment", path)
+        module = importlib.util.module_from_spec(spec)
+        # A dataclass looks its module up by name.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, spec.name, module)
+            spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -1,27 +1,15 @@
 """The zoo of ImageNet classifiers, on a few made-up ones."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
 
 import confemb
 
-SCRIPT = Path(__file__).parent.parent / "experiments" / "imagenet_zoo.py"
-
 
 @pytest.fixture(scope="module")
-def zoo_module():
-    spec = importlib.util.spec_from_file_location("imagenet_zoo_experiment", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    # A dataclass looks its module up by name.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
-    return module
+def zoo_module(load_script):
+    return load_script("imagenet_zoo")
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """The 20 Newsgroups experiment, on small posts."""
 
-import importlib.util
 import io
-import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,19 +9,12 @@ from sklearn.utils import Bunch
 
 import confemb
 
-SCRIPT = Path(__file__).parent.parent / "experiments" / "newsgroups.py"
 POST = b"From: someone\nSubject: x\n\nIn article 3 he writes:\n> quoted\nThe caf\xe9 is open.\n\nJim\n"
 
 
 @pytest.fixture(scope="module")
-def newsgroups():
-    spec = importlib.util.spec_from_file_location("newsgroups_experiment", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    # A dataclass looks its module up by name.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
-    return module
+def newsgroups(load_script):
+    return load_script("newsgroups")
 
 
 @pytest.fixture
