@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from confemb.commands import similarities
+from confemb.commands.similarities import ResultFolder
 from confemb.errors import ConfembError, unknown_name
 
 if TYPE_CHECKING:
     from confemb.experiment import Experiment
-    from confemb.similarity import SimilarityMatrix
 
 app = typer.Typer(
     name="confemb",
@@ -25,7 +26,6 @@ OutFolder = Annotated[Path | None, typer.Option("--out", help="The result folder
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as training.epochs=2.")
 ]
-ResultFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a result.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -74,6 +74,8 @@ def embed(
     ] = None,
     self_pairs: Annotated[str, typer.Option(help="Pairs of a class with itself: keep or drop.")] = "keep",
     missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
+    weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
+    temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
     embedder: Annotated[str, typer.Option(help="How pairs become vectors: confemb list embedders.")] = "skipgram",
     dim: Annotated[int, typer.Option(help="Embedding dimensions.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 20,
@@ -97,6 +99,8 @@ def embed(
         k=k,
         self_pairs=_choice("--self-pairs", self_pairs, "keep", "drop"),
         missing_classes=_choice("--missing-classes", missing_classes, "error", "drop"),
+        weighting=_choice("--weighting", weighting, "count", "probability"),
+        temperature=temperature,
     )
     if counts.k == 1:
         _warn("each picture has one predicted class only; that rarely carries an embedding (3 or more do).")
@@ -124,38 +128,8 @@ def report(folder: ResultFolder) -> None:
     typer.echo(write_result_report(folder))
 
 
-@app.command()
-def similar(
-    folder: ResultFolder,
-    class_name: Annotated[str, typer.Argument(metavar="CLASS")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 10,
-) -> None:
-    """Print the classes nearest to one, with the spread over seeds."""
-    similarity = _result_similarity(folder)
-    order = similarity.order_for(class_name)[:top]
-    row = similarity.index(class_name)
-    width = max((len(similarity.class_names[i]) for i in order), default=0)
-    for i in order:
-        line = f"{similarity.class_names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
-        if similarity.low is not None and similarity.high is not None:
-            line += f"  [{similarity.low[row, i]:+.3f}, {similarity.high[row, i]:+.3f}]"
-        typer.echo(line)
-
-
-@app.command()
-def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A result folder, a square CSV, or a reference.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The same.")],
-) -> None:
-    """Tell how well two results, or a result and a reference, agree."""
-    from confemb.similarity import agreement
-
-    first, second = _similarity(a), _similarity(b)
-    found = agreement(first, second)
-    typer.echo(f"Spearman {found.spearman:.3f}, Pearson {found.pearson:.3f} over {found.pairs} pairs")
-    typer.echo(f"nearest class the same for {found.nearest_right} of {found.nearest_columns} classes")
-    for name, here, there in found.nearest_wrong:
-        typer.echo(f"  {name}: {here} in {a}, {there} in {b}")
+app.command()(similarities.similar)
+app.command()(similarities.compare)
 
 
 @app.command(name="list")
@@ -247,27 +221,3 @@ def _run(name: str, out: Path | None, overrides: list[str] | None, until: Any) -
 
     experiment: Experiment = load_experiment(name, overrides)
     return run_experiment(experiment, out or Path("reports") / experiment.name, until=until)
-
-
-def _result_similarity(folder: Path) -> "SimilarityMatrix":
-    from confemb.embedding import EmbeddingRuns
-    from confemb.results import RUNS, open_result
-    from confemb.statistics import summarise_runs
-
-    open_result(folder)
-    return summarise_runs(EmbeddingRuns.load(folder / RUNS)).similarity
-
-
-def _similarity(what: str) -> "SimilarityMatrix":
-    from confemb.references import REFERENCES
-    from confemb.results import load_reference
-    from confemb.similarity import SimilarityMatrix
-
-    path = Path(what)
-    if path.is_dir():
-        return _result_similarity(path)
-    if path.is_file():
-        return SimilarityMatrix.load_matrix(path)
-    if what not in REFERENCES.names():
-        raise unknown_name("result or reference", what, REFERENCES.names())
-    return load_reference(what)

@@ -7,7 +7,7 @@ from inspect import isclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from confemb.errors import ConfembError, unknown_name
 from confemb.files import read_bytes
@@ -62,7 +62,8 @@ class TrainingSection(_Section):
 
     `schedule` shapes the learning rate: "triangle" rises linearly from a fifth of `learning_rate` over the first
     `warmup` share of the steps and falls linearly to zero, "cosine" rises alike and falls as a cosine, "step" is
-    multiplied by 0.1 every `step_epochs` epochs.
+    multiplied by 0.1 every `step_epochs` epochs. The weights after the epochs `keep_epochs` are kept beside the final
+    ones, to see how similarities form.
     """
 
     epochs: PositiveInt
@@ -76,6 +77,16 @@ class TrainingSection(_Section):
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.2
     step_epochs: PositiveInt = 350
     ema_decay: Probability | None = None
+    keep_epochs: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
+
+    @field_validator("keep_epochs")
+    @classmethod
+    def _rising(cls, keep: list[int] | None, info: ValidationInfo) -> list[int] | None:
+        """Refuse epochs that stand twice, fall, or lie beyond the last one."""
+        last = info.data.get("epochs")
+        if keep is not None and (keep != sorted(set(keep)) or (last is not None and keep[-1] > last)):
+            raise ValueError(f"epochs must rise and none may lie beyond training.epochs = {last}")
+        return keep
 
 
 class PredictionSection(_Section):
@@ -86,11 +97,13 @@ class PredictionSection(_Section):
 
 
 class PairsSection(_Section):
-    """Which (true, predicted) pairs are counted."""
+    """Which (true, predicted) pairs are counted, and with which weight: see `confemb.count_pairs`."""
 
     k: PositiveInt = 3
     self_pairs: Literal["keep", "drop"] = "keep"
     missing_classes: Literal["error", "drop"] = "error"
+    weighting: Literal["count", "probability"] = "count"
+    temperature: Annotated[float, Field(gt=0)] = 1.0
 
 
 class EmbeddingSection(_PluginSection):
@@ -262,6 +275,5 @@ def _explain(error: ValidationError, where: str) -> ConfembError:
         return unknown_name("key", location[-1], model.model_fields, where=section)
     if first["type"] == "missing":
         return ConfembError(f"{where} lacks the key {key!r}; add it.")
-    return ConfembError(
-        f"{where}: {key} = {first['input']!r} is not allowed: {first['msg'][0].lower()}{first['msg'][1:]}."
-    )
+    message = first["msg"].removeprefix("Value error, ")
+    return ConfembError(f"{where}: {key} = {first['input']!r} is not allowed: {message[0].lower()}{message[1:]}.")

@@ -18,7 +18,11 @@ from confemb.predictions import Predictions, check_class_names, check_indices, c
 
 SelfPairs = Literal["keep", "drop"]
 Order = Literal["shuffled", "sorted"]
-MissingClasses = Literal["error", "drop"]
+MissingClasses = Literal["error", "drop", "keep"]
+Weighting = Literal["count", "probability"]
+
+# What one count stands for where pairs are weighted: whole numbers of millionths add up exactly in any order.
+MILLIONTH = 1e-6
 
 # Laid out for gensim a pair takes some 40 bytes, so this is about 4 GB.
 MAX_CORPUS_PAIRS = 100_000_000
@@ -28,6 +32,8 @@ MAX_CORPUS_PAIRS = 100_000_000
 class PairCounts:
     """Counts of (true class, predicted class, rank), sparse: only cells that are not zero.
 
+    Weighted pairs (by probability, say) are counted in millionths of a pair, so that they too add up exactly.
+
     Attributes:
         class_names: the K class names.
         k: how many ranks of each picture were counted.
@@ -35,6 +41,7 @@ class PairCounts:
         true, predicted: (M,) int32 class indices.
         rank: (M,) int32, 0 for the most probable class.
         counts: (M,) int64, above zero; sorted by (true, predicted, rank), no cell twice.
+        unit: how many pairs a count of 1 stands for: 1 for counted pairs, `MILLIONTH` for weighted ones.
     """
 
     class_names: tuple[str, ...]
@@ -44,18 +51,21 @@ class PairCounts:
     predicted: np.ndarray
     rank: np.ndarray
     counts: np.ndarray
+    unit: float = 1.0
 
     def __post_init__(self) -> None:
         """Check everything once, here; the rest of the package trusts it.
 
         Raises:
             ConfembError: an index out of range, a count below one, arrays of unequal length, cells out of
-                order, an unknown self-pair policy, or duplicate class names.
+                order, an unknown self-pair policy or unit, or duplicate class names.
         """
         names = tuple(check_class_names(self.class_names))
         object.__setattr__(self, "class_names", names)
         if self.self_pairs not in get_args(SelfPairs):
             raise ConfembError(f'self_pairs is {self.self_pairs!r}; it must be "keep" or "drop".')
+        if self.unit not in (1.0, MILLIONTH):
+            raise ConfembError(f"the unit of pair counts is {self.unit!r}; it must be 1 or {MILLIONTH:g}.")
         for what, size in (("true", len(names)), ("predicted", len(names)), ("rank", self.k)):
             object.__setattr__(self, what, check_indices(getattr(self, what), size, what=f"{what} index"))
         counts = np.asarray(self.counts)
@@ -73,18 +83,31 @@ class PairCounts:
 
     @property
     def total(self) -> int:
-        """The number of pairs."""
-        return int(self.counts.sum())
+        """The number of pairs, rounded where they are weighted."""
+        return round(int(self.counts.sum()) * self.unit)
 
     def matrix(self) -> scipy.sparse.csr_array:
-        """Return the (K, K) int64 counts over all ranks: rows true, columns predicted."""
+        """Return the (K, K) pairs over all ranks, rows true, columns predicted: int64, or float64 where weighted."""
         size = len(self.class_names)
-        cells = (self.counts, (self.true, self.predicted))
-        return scipy.sparse.coo_array(cells, shape=(size, size)).tocsr()
+        pairs = self.counts if self.unit == 1.0 else self.counts * self.unit
+        return scipy.sparse.coo_array((pairs, (self.true, self.predicted)), shape=(size, size)).tocsr()
+
+    def whole(self, seed: int) -> np.ndarray:
+        """Return (M,) int64 how many whole pairs stand for each cell: the counts, unless they are weighted.
+
+        Weighted pairs are drawn by systematic sampling (Madow 1949): the sum is `total`, each cell gets its
+        weight rounded down or up, and its weight exactly on average over seeds.
+        """
+        if self.unit == 1.0:
+            return self.counts
+        per_pair = round(1 / self.unit)
+        start = int(np.random.default_rng(seed).integers(per_pair))
+        ends = (np.cumsum(self.counts) + start) // per_pair
+        return np.diff(ends, prepend=0)
 
     def __add__(self, other: "PairCounts") -> "PairCounts":
         """Add two counts of the same classes exactly; raises ConfembError where they do not fit."""
-        for what in ("class_names", "k", "self_pairs"):
+        for what in ("class_names", "k", "self_pairs", "unit"):
             if getattr(self, what) != getattr(other, what):
                 raise ConfembError(f"cannot add pair counts whose {what} differ.")
         return _sum_cells(
@@ -95,6 +118,7 @@ class PairCounts:
                 np.concatenate([getattr(self, what), getattr(other, what)])
                 for what in ("true", "predicted", "rank", "counts")
             ),
+            unit=self.unit,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -109,6 +133,7 @@ class PairCounts:
                 predicted=self.predicted,
                 rank=self.rank,
                 counts=self.counts,
+                unit=np.array(self.unit, np.float64),
             )
 
     @classmethod
@@ -117,10 +142,14 @@ class PairCounts:
         try:
             arrays = read_arrays(read_bytes(path), [field.name for field in fields(cls)])
             return cls(
-                tuple(arrays["class_names"].tolist()),
-                int(arrays["k"]),
-                str(arrays["self_pairs"]),  # type: ignore[arg-type]  # the record itself checks it
-                *(arrays[what] for what in ("true", "predicted", "rank", "counts")),
+                class_names=tuple(arrays["class_names"].tolist()),
+                k=int(arrays["k"]),
+                self_pairs=str(arrays["self_pairs"]),  # type: ignore[arg-type]  # the record itself checks it
+                true=arrays["true"],
+                predicted=arrays["predicted"],
+                rank=arrays["rank"],
+                counts=arrays["counts"],
+                unit=float(arrays["unit"]),
             )
         except (KeyError, TypeError, ValueError, ConfembError) as error:
             raise ConfembError(f"cannot read the pair counts in {path}: {error}") from error
@@ -132,6 +161,9 @@ def count_pairs(
     k: int = 3,
     self_pairs: SelfPairs = "keep",
     missing_classes: MissingClasses = "error",
+    weighting: Weighting = "count",
+    temperature: float = 1.0,
+    repeats: np.ndarray | None = None,
 ) -> PairCounts:
     """Count the pairs (true class, i-th most probable class) for i = 1..k over all pictures.
 
@@ -139,28 +171,69 @@ def count_pairs(
         predictions: the classifier's most probable classes.
         k: how many of them to pair with the true class (the paper: 3).
         self_pairs: "keep" counts a picture's own class when it is among its k (the paper does), "drop" does not.
-        missing_classes: a class without pictures is an "error", or is left out with its pairs ("drop").
+        missing_classes: a class without pictures is an "error", is left out with its pairs ("drop"), or stays with
+            an empty row ("keep").
+        weighting: "count" counts each pair once; "probability" weighs it by the predicted class's probability
+            (with k = K: the softmax mass that each true class gives to each class), in millionths.
+        temperature: above 0; with "probability", probabilities p are softened to p ** (1 / temperature) and
+            scaled back to their sum over the k classes (Hinton et al. 2015; exact for k = K).
+        repeats: (N,) whole numbers of at least 0, how often each picture is counted (a bootstrap's); None: once.
 
     Raises:
-        ConfembError: k larger than the predictions hold; a class without pictures; no pair left.
+        ConfembError: k larger than the predictions hold; a class without pictures; no pair left; a weighting by
+            probabilities that are not there, or a temperature that is not above 0.
     """
     check_k(k, predictions.k, what="predicted classes for each picture")
     size = len(predictions.class_names)
+    weights = _millionths(predictions, k, temperature) if weighting == "probability" else None
+    if weights is None and temperature != 1.0:
+        raise ConfembError('a temperature softens probabilities: give it with weighting = "probability" only.')
     true, predicted, rank, counts = [], [], [], []
     for r in range(k):
         code = predictions.labels.astype(np.int64) * size + predictions.top_classes[:, r]
-        if size * size <= 4 * len(code) + 2**20:
-            cell_counts = np.bincount(code, minlength=size * size)
-            cells = np.flatnonzero(cell_counts)
-            cell_counts = cell_counts[cells]
-        else:
-            cells, cell_counts = np.unique(code, return_counts=True)
+        weight = None if weights is None else weights[:, r]
+        if repeats is not None:
+            weight = repeats if weight is None else weight * repeats
+        cells, cell_counts = _count_cells(code, weight, size * size)
         true.append(cells // size)
         predicted.append(cells % size)
         rank.append(np.full(len(cells), r))
         counts.append(cell_counts)
     columns = [np.concatenate(column) for column in (true, predicted, rank, counts)]
-    return _select_pairs(predictions.class_names, k, self_pairs, missing_classes, columns)
+    unit = 1.0 if weights is None else MILLIONTH
+    return _select_pairs(predictions.class_names, k, self_pairs, missing_classes, columns, unit=unit)
+
+
+def _millionths(predictions: Predictions, k: int, temperature: float) -> np.ndarray:
+    """Return (N, k) int64 softened probabilities in millionths."""
+    if predictions.top_probs is None:
+        raise ConfembError(
+            "pairs can only be weighted by probability where the predictions have probabilities: "
+            'add the columns prob1, prob2, ..., or use weighting = "count".'
+        )
+    if not (np.isfinite(temperature) and temperature > 0):
+        raise ConfembError(f"temperature is {temperature}; it must be a number above 0.")
+    probs = predictions.top_probs[:, :k].astype(np.float64)
+    if temperature != 1.0:
+        # Relative to the largest, so that no power underflows to a row of zeros.
+        largest = np.maximum(probs.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        softened = (probs / largest) ** (1 / temperature)
+        sums = softened.sum(axis=1, keepdims=True)
+        probs = softened * np.divide(probs.sum(axis=1, keepdims=True), sums, out=np.zeros_like(sums), where=sums > 0)
+    return np.rint(probs / MILLIONTH).astype(np.int64)
+
+
+def _count_cells(code: np.ndarray, weight: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes (0 to `size` - 1) that occur with a weight above zero, and the sums of their weights."""
+    if size <= 4 * len(code) + 2**20:
+        cells = np.arange(size)
+        # bincount adds weights as float64, which is exact for whole numbers up to 2 ** 53.
+        sums = np.bincount(code, weights=weight, minlength=size)
+    else:
+        cells, inverse = np.unique(code, return_inverse=True)
+        sums = np.bincount(inverse, weights=weight, minlength=len(cells))
+    there = np.flatnonzero(sums)
+    return cells[there], sums[there].astype(np.int64)
 
 
 def pairs_from_confusions(
@@ -193,7 +266,13 @@ def pairs_from_confusions(
 
 
 def _select_pairs(
-    names: tuple[str, ...], k: int, self_pairs: SelfPairs, missing_classes: MissingClasses, columns: list[np.ndarray]
+    names: tuple[str, ...],
+    k: int,
+    self_pairs: SelfPairs,
+    missing_classes: MissingClasses,
+    columns: list[np.ndarray],
+    *,
+    unit: float = 1.0,
 ) -> PairCounts:
     """Leave out what the policies say from the cells (true, predicted, rank, counts), and sort the rest."""
     has_pictures = np.zeros(len(names), bool)
@@ -207,7 +286,7 @@ def _select_pairs(
         )
     if self_pairs == "drop":
         columns = [column[columns[0] != columns[1]] for column in columns]
-    if missing:
+    if missing and missing_classes == "drop":
         new_index = np.cumsum(has_pictures) - 1
         rows = has_pictures[columns[1]]
         columns = [column[rows] for column in columns]
@@ -218,7 +297,7 @@ def _select_pairs(
             "no pair is left to learn from: every prediction is the picture's own class and "
             'self_pairs is "drop"; keep self-pairs or raise k.'
         )
-    return _sum_cells(names, k, self_pairs, *columns)
+    return _sum_cells(names, k, self_pairs, *columns, unit=unit)
 
 
 def _sum_cells(
@@ -229,6 +308,8 @@ def _sum_cells(
     predicted: np.ndarray,
     rank: np.ndarray,
     counts: np.ndarray,
+    *,
+    unit: float,
 ) -> PairCounts:
     """Sort the cells by (true, predicted, rank) and add up those that stand more than once."""
     code = (true.astype(np.int64) * len(class_names) + predicted) * k + rank
@@ -245,6 +326,7 @@ def _sum_cells(
         predicted.astype(np.int32),
         rank.astype(np.int32),
         sums,
+        unit,
     )
 
 
@@ -272,7 +354,7 @@ class PairCorpus(Sequence[list[str]]):
         sentences = np.empty(len(counts.counts), dtype=object)
         for i, (true, predicted) in enumerate(zip(counts.true, counts.predicted, strict=True)):
             sentences[i] = [names[true], names[predicted]]
-        which = np.repeat(np.arange(len(sentences)), counts.counts)
+        which = np.repeat(np.arange(len(sentences)), counts.whole(seed))
         if order == "shuffled":
             which = np.random.default_rng(seed).permutation(which)
         self._sentences: list[list[str]] = sentences[which].tolist()

@@ -17,7 +17,7 @@ from confemb.datasets import Dataset, open_dataset
 from confemb.embedders import make_embedder
 from confemb.errors import ConfembError, quoted_list, unknown_name
 from confemb.experiment import Experiment
-from confemb.files import make_folder, write_text
+from confemb.files import make_folder, whole_file, write_text
 from confemb.pairs import count_pairs
 from confemb.prediction_files import load_predictions, save_predictions
 from confemb.predictions import Predictions, check_k
@@ -29,6 +29,7 @@ Stage = Literal["train", "predict", "embed", "report"]
 STAGES: tuple[Stage, ...] = ("train", "predict", "embed", "report")
 
 WEIGHTS = "weights.safetensors"
+EPOCH_WEIGHTS, EPOCH_PREDICTIONS = "weights_epoch_{:03}.safetensors", "predictions_epoch_{:03}.parquet"
 
 
 def run_experiment(
@@ -43,6 +44,28 @@ def run_experiment(
         ConfembError: anything the user can mend: data that cannot be had, options that do not fit.
     """
     return _Run(experiment, folder, display or Display()).up_to(until)
+
+
+def predict_epochs(experiment: Experiment, folder: Path, *, display: Display | None = None) -> dict[int, Predictions]:
+    """Run every stage, and predict with the weights of each epoch of `training.keep_epochs` and of the last one.
+
+    The predictions are kept in `folder`, and reused.
+
+    Returns:
+        Epoch -> predictions of the pictures that the experiment predicts, in rising order of epochs.
+
+    Raises:
+        ConfembError: as `run_experiment`, and for an experiment that keeps no epochs.
+    """
+    settings = experiment.training
+    if settings is None or settings.keep_epochs is None:
+        raise ConfembError(
+            f"the experiment {experiment.name!r} keeps the weights of no epoch; say which, for example "
+            "--set training.keep_epochs=[1,2,4]."
+        )
+    run = _Run(experiment, folder, display or Display())
+    run.up_to("report")
+    return run.predict_epochs(settings.keep_epochs, settings.epochs)
 
 
 class _Run:
@@ -153,6 +176,8 @@ class _Run:
         assert settings is not None
         network = self.source.network(self.datasets[section.train])
         checkpoints = self.folder / "checkpoints" / key
+        # Beside the checkpoints of this very training, until it is done: another one's may lie in the result folder.
+        kept = self.folder / "checkpoints" / f"{key}-kept"
         self.display.stage(f"train: {experiment.classifier.name}, {settings.epochs} epochs")
         started = time.monotonic()
         with self.display.bar() as update:
@@ -174,14 +199,19 @@ class _Run:
                 seed=experiment.seed,
                 checkpoint_folder=checkpoints,
                 report=show if self.display.enabled else None,
+                keep=lambda epoch: save_weights(network, kept / EPOCH_WEIGHTS.format(epoch)),
             )
         save_weights(network, self.folder / WEIGHTS)
+        files = [WEIGHTS, HISTORY, *(EPOCH_WEIGHTS.format(epoch) for epoch in settings.keep_epochs or ())]
+        for name in files[2:]:
+            with whole_file(self.folder / name) as temporary:
+                shutil.copyfile(kept / name, temporary)
         write_text(self.folder / HISTORY, history.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
         device = jax.devices()[0]
         self.manifest.record(
             "train",
             key,
-            [WEIGHTS, HISTORY],
+            files,
             seconds=round(time.monotonic() - started, 1),
             training_seconds=round(float(history["seconds"].sum()), 1),
             devices=f"{jax.device_count()} x {device.device_kind}",
@@ -198,17 +228,7 @@ class _Run:
         self.display.stage(f"predict: {sum(len(split) for split in splits):,} pictures")
         started = time.monotonic()
         # Weights are read back even after a training just now, so that a run that goes on here gives the same bytes.
-        training = self.datasets.get(experiment.dataset.train, splits[0])
-        classifier = self.source.classifier(training, self.folder / WEIGHTS)
-        with self.display.bar() as update:
-            predictions = classify_datasets(
-                classifier,
-                splits,
-                k=experiment.prediction.k,
-                class_names=self.source.own_names(splits[0].class_names),
-                batch_size=self.source.batch_size,
-                progress=lambda done, total: update("predicting", done, total),
-            )
+        predictions = self._classify(self.folder / WEIGHTS)
         save_predictions(predictions, self.folder / PREDICTIONS)
         by_split = {split.split: part for split, part in zip(splits, _parts(predictions, splits), strict=True)}
         # Pictures the classifier did not learn from show best what it makes of new ones.
@@ -228,12 +248,48 @@ class _Run:
             "predict", key, files, seconds=round(time.monotonic() - started, 1), accuracy=accuracy, versions=versions()
         )
 
+    def _classify(self, weights: Path) -> Predictions:
+        """Return what the classifier with `weights` makes of all pictures to predict."""
+        splits = [self.datasets[split] for split in self.predicted]
+        training = self.datasets.get(self.experiment.dataset.train, splits[0])
+        classifier = self.source.classifier(training, weights)
+        with self.display.bar() as update:
+            return classify_datasets(
+                classifier,
+                splits,
+                k=self.experiment.prediction.k,
+                class_names=self.source.own_names(splits[0].class_names),
+                batch_size=self.source.batch_size,
+                progress=lambda done, total: update("predicting", done, total),
+            )
+
+    def predict_epochs(self, keep: list[int], last: int) -> dict[int, Predictions]:
+        """Return the predictions after each epoch of `keep` and the `last`; those done before are read back."""
+        key = stage_key("epochs", self.manifest.stages["predict"]["key"])
+        found, files = {}, []
+        done = self.manifest.is_done("epochs", key)
+        for epoch in keep:
+            name = EPOCH_PREDICTIONS.format(epoch)
+            if not done:
+                self.display.stage(f"predict: the weights after epoch {epoch}")
+                save_predictions(self._classify(self.folder / EPOCH_WEIGHTS.format(epoch)), self.folder / name)
+            found[epoch] = load_predictions(self.folder / name)
+            files.append(name)
+        if not done:
+            self.manifest.record("epochs", key, files, versions=versions())
+        return found | {last: load_predictions(self.folder / PREDICTIONS)}
+
     def _embed(self, key: str) -> None:
         experiment = self.experiment
         predictions = load_predictions(self.folder / PREDICTIONS)
         section = experiment.pairs
         counts = count_pairs(
-            predictions, k=section.k, self_pairs=section.self_pairs, missing_classes=section.missing_classes
+            predictions,
+            k=section.k,
+            self_pairs=section.self_pairs,
+            missing_classes=section.missing_classes,
+            weighting=section.weighting,
+            temperature=section.temperature,
         )
         seeds = range(experiment.seed, experiment.seed + experiment.embedding.seeds)
         embed_counts(counts, self.embedder, seeds, self.manifest, key, display=self.display, files=[])

@@ -14,7 +14,7 @@ import numpy as np
 from confemb.class_cells import decode_text, parse_csv
 from confemb.errors import ConfembError
 from confemb.files import read_bytes, whole_file
-from confemb.pairs import MissingClasses, PairCounts, SelfPairs, count_pairs, pairs_from_confusions
+from confemb.pairs import MissingClasses, PairCounts, SelfPairs, Weighting, count_pairs, pairs_from_confusions
 from confemb.prediction_formats import (
     has_predictions,
     parse_confusions,
@@ -111,6 +111,8 @@ def load_pairs(
     k: int | None = None,
     self_pairs: SelfPairs = "keep",
     missing_classes: MissingClasses = "error",
+    weighting: Weighting = "count",
+    temperature: float = 1.0,
 ) -> tuple[PairCounts, Predictions | None]:
     """Read predictions, or a confusion matrix, and count the pairs.
 
@@ -122,7 +124,7 @@ def load_pairs(
         path: the file; "-" reads standard input.
         class_names: as in `load_predictions`.
         k: how many predicted classes to pair with the true one; None takes 3, or as many as there are.
-        self_pairs, missing_classes: as in `count_pairs`.
+        self_pairs, missing_classes, weighting, temperature: as in `count_pairs`.
 
     Returns:
         The pair counts, and the predictions (None for a confusion matrix).
@@ -134,6 +136,8 @@ def load_pairs(
     content, where = _read(path)
     if isinstance(content, list) and not has_predictions(content):
         check_k(1 if k is None else k, 1, what="predicted classes for each picture in a confusion matrix")
+        if weighting != "count":
+            raise ConfembError(f"{where} is a confusion matrix and has no probabilities to weigh pairs by.")
         with _naming(where):
             confusions, names = parse_confusions(content, class_names)
             return pairs_from_confusions(
@@ -142,7 +146,15 @@ def load_pairs(
     predictions = _load_predictions(content, where, class_names, max(k or 0, DEFAULT_KEEP))
     with _naming(where):
         k = min(3, predictions.k) if k is None else k
-        return count_pairs(predictions, k=k, self_pairs=self_pairs, missing_classes=missing_classes), predictions
+        counts = count_pairs(
+            predictions,
+            k=k,
+            self_pairs=self_pairs,
+            missing_classes=missing_classes,
+            weighting=weighting,
+            temperature=temperature,
+        )
+        return counts, predictions
 
 
 @contextmanager

@@ -33,6 +33,7 @@ FLOORS = [
     {"class_cells", "embedding", "pairs", "prediction_files", "prediction_formats", "predictions", "similarity"},
     {"<stages>"},
     {"pipeline"},
+    {"commands"},
     {"cli", "__main__"},
 ]
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from confemb import pairs
 from confemb.errors import ConfembError
-from confemb.pairs import PairCorpus, PairCounts, count_pairs, pairs_from_confusions
-from confemb.predictions import Predictions
+from confemb.pairs import MILLIONTH, PairCorpus, PairCounts, count_pairs, pairs_from_confusions
+from confemb.predictions import Predictions, predictions_from_scores
 
 FIELDS = ("true", "predicted", "rank", "counts")
 
@@ -20,7 +20,7 @@ def cells(counts: PairCounts) -> dict[tuple[str, str, int], int]:
 
 
 def assert_same(a: PairCounts, b: PairCounts) -> None:
-    assert (a.class_names, a.k, a.self_pairs) == (b.class_names, b.k, b.self_pairs)
+    assert (a.class_names, a.k, a.self_pairs, a.unit) == (b.class_names, b.k, b.self_pairs, b.unit)
     for what in FIELDS:
         np.testing.assert_array_equal(getattr(a, what), getattr(b, what))
 
@@ -195,3 +195,89 @@ def test_a_corpus_beyond_memory_is_refused(monkeypatch):
         PairCorpus(counts)
     monkeypatch.setattr(pairs, "MAX_CORPUS_PAIRS", 3)
     assert len(PairCorpus(pairs_from_confusions(np.array([[1, 1], [0, 1]]), ("cat", "dog")))) == 3
+
+
+@st.composite
+def some_probabilities(draw):
+    size = draw(st.integers(2, 6))
+    rows = draw(st.integers(size, 20))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    labels = np.concatenate([np.arange(size), rng.integers(size, size=rows - size)])
+    scores = rng.dirichlet(np.full(size, 0.5), size=rows)
+    return predictions_from_scores(scores, labels, [f"class {i}" for i in range(size)], k=size), scores
+
+
+@given(some_probabilities())
+def test_probability_weights_sum_to_the_softmax_mass(drawn):
+    predictions, scores = drawn
+    size = scores.shape[1]
+    counts = count_pairs(predictions, k=size, weighting="probability")
+    mass = np.zeros((size, size))
+    np.add.at(mass, predictions.labels, scores)
+    # Each probability is rounded to a millionth.
+    np.testing.assert_allclose(counts.matrix().toarray(), mass, atol=1e-6 * len(scores))
+    assert counts.total == len(scores)
+
+
+def test_a_temperature_softens_and_keeps_the_sum():
+    predictions = Predictions(
+        np.array([0, 1]), np.array([[0, 1], [1, 0]]), np.array([[0.64, 0.16], [1.0, 0.0]]), ("cat", "dog")
+    )
+    counts = count_pairs(predictions, k=2, weighting="probability", temperature=2.0)
+    # The square roots of 0.64 and 0.16 are as 2 to 1; the two classes keep their 0.8.
+    np.testing.assert_allclose(counts.matrix().toarray(), [[0.8 * 2 / 3, 0.8 / 3], [0, 1]], atol=1e-6)
+
+
+def test_an_extreme_temperature_leaves_the_largest():
+    predictions = Predictions(
+        np.array([0, 1]), np.array([[0, 1], [1, 0]]), np.array([[0.6, 0.4], [0.7, 0.3]]), ("cat", "dog")
+    )
+    counts = count_pairs(predictions, k=2, weighting="probability", temperature=1e-4)
+    np.testing.assert_allclose(counts.matrix().toarray(), np.eye(2), atol=1e-6)
+
+
+@given(some_probabilities(), st.integers(0, 2**32 - 1))
+def test_whole_pairs_are_the_weights_rounded_down_or_up(drawn, seed):
+    counts = count_pairs(drawn[0], k=drawn[0].k, weighting="probability")
+    whole, weight = counts.whole(seed), counts.counts * counts.unit
+    assert abs(whole - weight).max() < 1
+    assert abs(whole.sum() - counts.counts.sum() * counts.unit) < 1
+
+
+def test_whole_pairs_are_the_weights_on_average():
+    names = ("cat", "dog")
+    cells = ([0, 0, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0], [300_000, 900_000, 1_500_000, 300_000])
+    counts = PairCounts(names, 1, "keep", *map(np.array, cells), unit=MILLIONTH)
+    drawn = np.mean([counts.whole(seed) for seed in range(4000)], axis=0)
+    # A cell of fraction f has deviation sqrt(f (1 - f)) <= 0.5: four standard errors of 4,000 draws.
+    np.testing.assert_allclose(drawn, [0.3, 0.9, 1.5, 0.3], atol=4 * 0.5 / 4000**0.5)
+
+
+@given(some_predictions(), st.data())
+def test_repeats_count_a_picture_as_often_as_they_say(predictions, data):
+    repeats = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(predictions), max_size=len(predictions))))
+    if repeats.sum() == 0:
+        repeats[0] = 1
+    rows = np.repeat(np.arange(len(predictions)), repeats)
+    repeated = count_pairs(predictions, k=predictions.k, repeats=repeats, missing_classes="keep")
+    assert_same(repeated, count_pairs(predictions.where(rows), k=predictions.k, missing_classes="keep"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"weighting": "probability"}, "prob1, prob2"),
+        ({"temperature": 2.0}, 'with weighting = "probability" only'),
+    ],
+)
+def test_weighting_without_probabilities_is_refused(options, sentence):
+    predictions = Predictions(np.array([0, 1]), np.array([[0], [1]]), None, ("cat", "dog"))
+    with pytest.raises(ConfembError, match=sentence):
+        count_pairs(predictions, k=1, **options)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_must_be_a_number_above_zero(temperature):
+    predictions = Predictions(np.array([0, 1]), np.array([[0], [1]]), np.ones((2, 1)), ("cat", "dog"))
+    with pytest.raises(ConfembError, match="above 0"):
+        count_pairs(predictions, k=1, weighting="probability", temperature=temperature)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
@@ -18,7 +18,12 @@ class Embedder(Protocol):
     """Anything that turns pair counts into one vector for each class.
 
     The same counts and seed must give the same bytes.
+
+    Attributes:
+        deterministic: whether the seed changes nothing, so that one run says all.
     """
+
+    deterministic: ClassVar[bool]
 
     def embed(self, counts: PairCounts, *, seed: int) -> ClassEmbedding:
         """Return a (K, d) embedding of the counts' classes, in their order."""
@@ -49,7 +54,13 @@ def make_embedder(name: str, options: dict[str, Any]) -> Embedder:
 def embed_runs(
     embedder: Embedder, counts: PairCounts, seeds: Sequence[int], *, progress: Callable[[int, int], None] | None = None
 ) -> EmbeddingRuns:
-    """Embed the same counts once for each seed; `progress` is called with (runs done, runs in all)."""
+    """Embed the same counts once for each seed; `progress` is called with (runs done, runs in all).
+
+    A deterministic embedder runs once, whatever the number of seeds.
+    """
+    # A plug-in that does not say is taken to depend on its seed.
+    if getattr(embedder, "deterministic", False):
+        seeds = seeds[:1]
     vectors = []
     for done, seed in enumerate(seeds, start=1):
         vectors.append(embedder.embed(counts, seed=seed).vectors)

@@ -1,7 +1,7 @@
 """word2vec skip-gram with negative sampling over class pairs (the paper's section 4), by gensim."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt
@@ -25,6 +25,8 @@ class SkipGram:
         min_learning_rate: gensim's `min_alpha`.
         order: how the pairs are laid out before training, see `PairCorpus`.
     """
+
+    deterministic: ClassVar[bool] = False
 
     dim: Annotated[int, Ge(1)] = 5
     negative: Annotated[int, Ge(1)] = 5
