@@ -5,7 +5,7 @@ are wrapped by `confemb.adapters`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -33,6 +33,27 @@ class Classifier(Protocol):
 
     def scores(self, batch: Any) -> np.ndarray:
         """Return (n, K) scores of a batch of n inputs, in their order."""
+
+
+@runtime_checkable
+class OpenClassifier(Protocol):
+    """A classifier whose last layer is linear and can be looked at, with what goes into it."""
+
+    def class_weights(self) -> np.ndarray:
+        """Return (K, F) the weights of the last layer, a row for each class, without the biases."""
+
+    def features(self, batch: Any) -> np.ndarray:
+        """Return (n, F) what goes into the last layer for a batch of n inputs, in their order."""
+
+
+def open_classifier(classifier: Classifier) -> OpenClassifier:
+    """Return the classifier as one that can be looked into; raises ConfembError where it cannot."""
+    if not isinstance(classifier, OpenClassifier):
+        raise ConfembError(
+            f"the classifier {classifier.name!r} shows only its scores ({type(classifier).__name__} has no methods "
+            "class_weights and features); choose an embedder that needs only predictions, such as 'skipgram'."
+        )
+    return classifier
 
 
 def classify(

@@ -1,8 +1,8 @@
 """Inference: jit-compiled, the batch sharded over all devices."""
 
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,32 +17,45 @@ from confemb.datasets import Dataset
 BATCH_SIZE = 256
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "mirror"))
-def _logits(graph: Any, state: Any, images: jax.Array, mirror: bool) -> jax.Array:
-    """Return (n, K) float32 logits of (n, H, W, C) uint8 pictures; `mirror` averages with the mirror images'."""
+@functools.partial(jax.jit, static_argnames=("graph", "mirror", "layer"))
+def _outputs(graph: Any, state: Any, images: jax.Array, mirror: bool, layer: str | None) -> jax.Array:
+    """Return (n, K) float32 logits of (n, H, W, C) uint8 pictures; `mirror` averages with the mirror images'.
+
+    With a `layer` it is that layer's activations instead.
+    """
     network = nnx.merge(graph, state, copy=True)
     network.eval()
-    logits = network(network.prepare(images))
+    asked = {} if layer is None else {"layer": layer}
+    outputs = network(network.prepare(images), **asked)
     if mirror:
-        logits = (logits + network(network.prepare(images[:, :, ::-1]))) / 2
-    return logits.astype(jnp.float32)
+        outputs = (outputs + network(network.prepare(images[:, :, ::-1]), **asked)) / 2
+    return outputs.astype(jnp.float32)
 
 
-def compiled_logits(network: Any, *, mirror: bool = False) -> Callable[[np.ndarray, int], np.ndarray]:
+class CompiledLogits(Protocol):
+    """Turns a batch, at most `size` inputs, into (n, K) float32 logits, or into the activations of a layer."""
+
+    def __call__(self, batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
+        """Return them for the batch alone, in its order."""
+        ...
+
+
+def compiled_logits(network: Any, *, mirror: bool = False) -> CompiledLogits:
     """Place a network's weights on all devices, once, and return what turns (batch, size) into float32 logits.
 
     The batch, at most `size` inputs, is filled up to `size` (and for the devices) and its logits are cut again, so one
-    compiled program serves all batches of a size. `network` is called as `network(network.prepare(batch))`.
+    compiled program serves all batches of a size. `network` is called as `network(network.prepare(batch))`, for the
+    activations of a layer with `layer=` its name.
     """
     mesh = Mesh(np.array(jax.devices()), ("batch",))
     by_batch = NamedSharding(mesh, PartitionSpec("batch"))
     graph, state = nnx.split(network)
     state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
 
-    def logits(batch: np.ndarray, size: int) -> np.ndarray:
+    def logits(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
         size = -(-size // mesh.size) * mesh.size
         filled = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
-        return np.asarray(_logits(graph, state, jax.device_put(filled, by_batch), mirror))[: len(batch)]
+        return np.asarray(_outputs(graph, state, jax.device_put(filled, by_batch), mirror, layer))[: len(batch)]
 
     return logits
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
+from confemb.errors import ConfembError
 from confemb.inference import compiled_logits
 from confemb.predictions import check_class_names
 
@@ -45,12 +46,40 @@ class FlaxClassifier:
         own = prepare is None and hasattr(module, "prepare")
         self._logits = compiled_logits(module if own else _Prepared(module, prepare or _as_it_is), mirror=mirror)
         self._size = 0
+        # As the weights are now: they are none of the later ones'.
+        head = getattr(module, "head", None)
+        self._class_weights = np.asarray(head.kernel[...]).T if isinstance(head, nnx.Linear) else None
+        self._layers = tuple(getattr(module, "layers", ()))
 
     def scores(self, batch: Any) -> np.ndarray:
         """Return (n, K) float32 scores of n inputs."""
+        return self._outputs(batch, None)
+
+    def class_weights(self) -> np.ndarray:
+        """Return (K, F) float32 the weights of the last layer, a row for each class, without the biases.
+
+        Raises:
+            ConfembError: the module has no `head`, an `nnx.Linear`, as confemb's networks have.
+        """
+        if self._class_weights is None:
+            raise ConfembError(f"the classifier {self.name!r} has no last layer called `head`, an nnx.Linear.")
+        return self._class_weights
+
+    def features(self, batch: Any) -> np.ndarray:
+        """Return (n, F) float32 what goes into the last layer for n inputs.
+
+        Raises:
+            ConfembError: the module has no `layers`, the names of its activations, of which the last goes into the
+                last layer and which it returns as `module(inputs, layer=name)`, as confemb's networks do.
+        """
+        if not self._layers:
+            raise ConfembError(f"the classifier {self.name!r} names no `layers` whose activations can be asked for.")
+        return self._outputs(batch, self._layers[-1])
+
+    def _outputs(self, batch: Any, layer: str | None) -> np.ndarray:
         values = np.asarray(batch)
         self._size = max(self._size, len(values))
-        return self._logits(values, self._size)
+        return self._logits(values, self._size, layer=layer)
 
 
 class _Prepared(nnx.Module):
@@ -60,8 +89,8 @@ class _Prepared(nnx.Module):
         self.module = module
         self.prepare = prepare
 
-    def __call__(self, inputs: Any) -> Any:
-        return self.module(inputs)
+    def __call__(self, inputs: Any, **asked: Any) -> Any:
+        return self.module(inputs, **asked)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -14,6 +14,7 @@ from flax import nnx
 
 from confemb import augmentation
 from confemb.classifiers.layers import Constant, GhostBatchNorm, max_pool
+from confemb.errors import unknown_name
 
 _WHITENING_PICTURES = 5000
 _HEAD_SCALE = 1 / 9
@@ -21,7 +22,13 @@ _BIAS_RATE = 8.0
 
 
 class FastCnn(nnx.Module):
-    """Whitening 2x2, then a block for each width: conv, pool by 2, norm, GELU, conv, norm, GELU; maximum; dense."""
+    """Whitening 2x2, then a block for each width: conv, pool by 2, norm, GELU, conv, norm, GELU; maximum; dense.
+
+    Attributes:
+        layers: the names of the activations that can be asked for.
+    """
+
+    layers = ("max_pool",)
 
     def __init__(
         self,
@@ -109,19 +116,30 @@ class FastCnn(nnx.Module):
         """Bring the channels to mean 0 and deviation 1 over the training pictures."""
         return (images.astype(jnp.float32) / 255 - self.input_mean[...]) / self.input_deviation[...]
 
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Return (N, K) logits of (N, H, W, C) prepared pictures."""
+    def __call__(self, inputs: jax.Array, *, layer: str | None = None) -> jax.Array:
+        """Return (N, K) logits of (N, H, W, C) prepared pictures, or the activations of a layer.
+
+        Args:
+            inputs: prepared pictures.
+            layer: "max_pool" (N, the last width), the maximum over the picture that goes into the last layer.
+
+        Raises:
+            ConfembError: an unknown layer.
+        """
+        if layer is not None and layer not in self.layers:
+            raise unknown_name("layer", layer, self.layers, where="the fast network")
         x = jax.lax.conv_general_dilated(
             inputs, self.whitening[...], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
         x = jax.nn.gelu(x + self.whitening_bias[...])
-        for layer, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = conv(x)
-            if layer % 2 == 0:
+            if number % 2 == 0:
                 # Pooling before the normalisation leaves a quarter of the values to normalise.
                 x = max_pool(x, 2, 2)
             x = jax.nn.gelu(norm(x))
-        return self.head(x.max(axis=(1, 2))) * _HEAD_SCALE
+        x = x.max(axis=(1, 2))
+        return x if layer == "max_pool" else self.head(x) * _HEAD_SCALE
 
     def decayed(self, path: tuple[Any, ...]) -> bool:
         """Kernels decay, biases do not."""

@@ -9,6 +9,7 @@ from flax import nnx
 
 from confemb import augmentation
 from confemb.classifiers.layers import local_response_norm, max_pool
+from confemb.errors import unknown_name
 
 CROP = (24, 24)
 
@@ -18,9 +19,13 @@ class PaperCnn(nnx.Module):
 
     Training sees random 24x24 crops, mirrored, with random brightness and contrast; evaluation the central crop;
     both standardise each picture. Weight decay (0.004 in the tutorial) acts on the two hidden dense layers only.
+
+    Attributes:
+        layers: the names of the activations that can be asked for.
     """
 
     group = 1
+    layers = ("local3", "local4")
 
     def __init__(self, image_shape: tuple[int, int, int], class_count: int, *, rngs: nnx.Rngs) -> None:
         """Draw the tutorial's initial weights; raises ValueError for pictures smaller than 24x24."""
@@ -69,15 +74,32 @@ class PaperCnn(nnx.Module):
         """Take the central crop and standardise it: (N, H, W, C) uint8 -> (N, 24, 24, C)."""
         return augmentation.standardise_each(augmentation.central_crop(images.astype(jnp.float32), CROP))
 
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Return (N, K) logits of (N, 24, 24, C) prepared pictures."""
+    @property
+    def head(self) -> nnx.Linear:
+        """The last layer."""
+        return self.softmax_linear
+
+    def __call__(self, inputs: jax.Array, *, layer: str | None = None) -> jax.Array:
+        """Return (N, K) logits of (N, 24, 24, C) prepared pictures, or the activations of a layer.
+
+        Args:
+            inputs: prepared pictures.
+            layer: "local3" (N, 384) or "local4" (N, 192), after the rectifier.
+
+        Raises:
+            ConfembError: an unknown layer.
+        """
+        if layer is not None and layer not in self.layers:
+            raise unknown_name("layer", layer, self.layers, where="the paper's network")
         x = jax.nn.relu(self.conv1(inputs))
         x = local_response_norm(max_pool(x, 3, 2, same=True))
         x = jax.nn.relu(self.conv2(x))
         x = max_pool(local_response_norm(x), 3, 2, same=True)
         x = jax.nn.relu(self.local3(x.reshape(len(x), -1)))
+        if layer == "local3":
+            return x
         x = jax.nn.relu(self.local4(x))
-        return self.softmax_linear(x)
+        return x if layer == "local4" else self.softmax_linear(x)
 
     def decayed(self, path: tuple[Any, ...]) -> bool:
         """Only the kernels of local3 and local4 decay."""

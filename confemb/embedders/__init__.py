@@ -1,8 +1,8 @@
-"""Embedders turn pair counts into class vectors."""
+"""Embedders turn pair counts, or a look into the classifier itself, into class vectors."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -11,7 +11,24 @@ from confemb.errors import ConfembError, unknown_name
 from confemb.pairs import PairCounts
 from confemb.registry import Registry
 
-EMBEDDERS = Registry("embedder", "confemb.embedders", {"skipgram": "confemb.embedders.skipgram:SkipGram"})
+if TYPE_CHECKING:
+    from confemb.classification import Classifier
+    from confemb.datasets import Dataset
+
+EMBEDDERS = Registry(
+    "embedder",
+    "confemb.embedders",
+    {
+        "balanced": "confemb.embedders.balanced:Balanced",
+        "counts": "confemb.embedders.counts:Counts",
+        "diffusion": "confemb.embedders.diffusion:Diffusion",
+        "directed": "confemb.embedders.directed:Directed",
+        "features": "confemb.embedders.features:ClassifierFeatures",
+        "ppmi": "confemb.embedders.ppmi:Ppmi",
+        "skipgram": "confemb.embedders.skipgram:SkipGram",
+        "weights": "confemb.embedders.weights:ClassifierWeights",
+    },
+)
 
 
 class Embedder(Protocol):
@@ -30,7 +47,35 @@ class Embedder(Protocol):
         ...
 
 
-def make_embedder(name: str, options: dict[str, Any]) -> Embedder:
+@runtime_checkable
+class ClassifierEmbedder(Protocol):
+    """Anything that takes one vector for each class from the classifier itself rather than from its predictions.
+
+    The same classifier and pictures must give the same bytes.
+    """
+
+    def embed_classifier(
+        self,
+        classifier: "Classifier",
+        datasets: "Sequence[Dataset]",
+        class_names: Sequence[str],
+        *,
+        batch_size: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ClassEmbedding:
+        """Return an embedding of the classifier's classes, in its order; of those with pictures, where it needs them.
+
+        Args:
+            classifier: one that can be looked into, see `confemb.classification.open_classifier`.
+            datasets: the pictures that were predicted.
+            class_names: what the classifier calls the datasets' classes, in their order.
+            batch_size: pictures at a time.
+            progress: called with (pictures done, pictures in all).
+        """
+        ...
+
+
+def make_embedder(name: str, options: dict[str, Any]) -> Embedder | ClassifierEmbedder:
     """Make the embedder called `name`, a dataclass, from its options.
 
     Raises:
@@ -44,11 +89,32 @@ def make_embedder(name: str, options: dict[str, Any]) -> Embedder:
         if option not in known:
             raise unknown_name("option", option, known, where=f"the section [embedding] for {name!r}")
     try:
-        return cast(Embedder, TypeAdapter(embedder).validate_python(options))
+        return cast(Embedder | ClassifierEmbedder, TypeAdapter(embedder).validate_python(options))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfembError(f"embedding.{key} = {first['input']!r} is not allowed: {first['msg']}.") from None
+
+
+def make_pair_embedder(name: str, options: dict[str, Any]) -> Embedder:
+    """Make the embedder called `name` where there are predictions only.
+
+    Raises:
+        ConfembError: as `make_embedder`, and for an embedder that looks into the classifier.
+    """
+    embedder = make_embedder(name, options)
+    if isinstance(embedder, ClassifierEmbedder):
+        raise ConfembError(
+            f"the embedder {name!r} looks into the classifier, which predictions do not hold; set "
+            f'embedding.name = "{name}" in an experiment and run it, or choose an embedder of predictions.'
+        )
+    return embedder
+
+
+def is_deterministic(embedder: Embedder | ClassifierEmbedder) -> bool:
+    """Tell whether an embedder gives the same vectors whatever the seed."""
+    # A plug-in that does not say is taken to depend on its seed.
+    return isinstance(embedder, ClassifierEmbedder) or getattr(embedder, "deterministic", False)
 
 
 def embed_runs(
@@ -58,8 +124,7 @@ def embed_runs(
 
     A deterministic embedder runs once, whatever the number of seeds.
     """
-    # A plug-in that does not say is taken to depend on its seed.
-    if getattr(embedder, "deterministic", False):
+    if is_deterministic(embedder):
         seeds = seeds[:1]
     vectors = []
     for done, seed in enumerate(seeds, start=1):

@@ -1,39 +1,24 @@
 """word2vec skip-gram with negative sampling over class pairs (the paper's section 4), by gensim."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING
 
-import numpy as np
-from annotated_types import Ge, Gt
-
+from confemb.embedders.cooccurrence import require_all
+from confemb.embedders.word2vec import NegativeSampling, trained_classes
 from confemb.embedding import ClassEmbedding
-from confemb.errors import ConfembError, quoted_list
-from confemb.pairs import Order, PairCorpus, PairCounts
+from confemb.pairs import PairCorpus, PairCounts
+
+if TYPE_CHECKING:
+    from gensim.models import Word2Vec
 
 
 @dataclass(frozen=True)
-class SkipGram:
+class SkipGram(NegativeSampling):
     """gensim `Word2Vec` on two-word sentences [true class, predicted class].
 
-    With a window of 1 both directions are trained: true -> predicted and predicted -> true.
-
-    Attributes:
-        dim: embedding dimensions d (the paper: 5 for 10 classes).
-        negative: noise words drawn for each pair.
-        epochs: passes over the corpus.
-        learning_rate: gensim's starting `alpha`; it falls linearly to `min_learning_rate`.
-        min_learning_rate: gensim's `min_alpha`.
-        order: how the pairs are laid out before training, see `PairCorpus`.
+    With a window of 1 both directions are trained: true -> predicted and predicted -> true. The options are those
+    of `NegativeSampling`: dim, negative, epochs, learning_rate, min_learning_rate, order.
     """
-
-    deterministic: ClassVar[bool] = False
-
-    dim: Annotated[int, Ge(1)] = 5
-    negative: Annotated[int, Ge(1)] = 5
-    epochs: Annotated[int, Ge(1)] = 5
-    learning_rate: Annotated[float, Gt(0)] = 0.025
-    min_learning_rate: Annotated[float, Gt(0)] = 0.0001
-    order: Order = "shuffled"
 
     def embed(self, counts: PairCounts, *, seed: int) -> ClassEmbedding:
         """Train on the corpus of `counts`; the same counts and seed give the same bytes.
@@ -41,31 +26,13 @@ class SkipGram:
         Raises:
             ConfembError: a class that stands in no pair, so that no vector could be learned for it.
         """
+        return ClassEmbedding(self.train(counts, seed=seed).wv[list(counts.class_names)], counts.class_names)
+
+    def train(self, counts: PairCounts, *, seed: int) -> "Word2Vec":
+        """Return the trained gensim model; raises as `embed`."""
         from gensim.models import Word2Vec
 
-        seen = np.zeros(len(counts.class_names), bool)
-        seen[counts.true] = seen[counts.predicted] = True
-        if not seen.all():
-            absent = [counts.class_names[i] for i in np.flatnonzero(~seen)]
-            raise ConfembError(
-                f"{len(absent)} classes stand in no pair and can get no vector: {quoted_list(absent)}; "
-                "keep self-pairs, raise k, or add pictures of them."
-            )
-        model = Word2Vec(
-            sentences=PairCorpus(counts, order=self.order, seed=seed),
-            sg=1,
-            vector_size=self.dim,
-            window=1,
-            negative=self.negative,
-            epochs=self.epochs,
-            alpha=self.learning_rate,
-            min_alpha=self.min_learning_rate,
-            # gensim's defaults are for natural text: sub-sampling (1e-3) would throw away nine pairs in
-            # ten when a class makes up a tenth of the corpus, min_count=5 would drop rare classes silently.
-            sample=0,
-            min_count=1,
-            # More than one worker is never reproducible.
-            workers=1,
-            seed=seed,
-        )
-        return ClassEmbedding(model.wv[list(counts.class_names)], counts.class_names)
+        true, predicted = trained_classes(counts, seed)
+        require_all(true | predicted, counts.class_names, "stand in no pair")
+        corpus = PairCorpus(counts, order=self.order, seed=seed)
+        return Word2Vec(sentences=corpus, sg=1, **self.gensim_arguments(seed))

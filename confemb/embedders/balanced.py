@@ -1,0 +1,94 @@
+"""The optimum of skip-gram in closed form, with its gauge fixed: no training, no seed."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from annotated_types import Ge, Lt
+
+from confemb.embedders.cooccurrence import both_directions
+from confemb.embedders.spectral import USUAL_DIM, checked_dim, spectral_embedding, truncated_svd
+from confemb.embedding import ClassEmbedding
+from confemb.errors import ConfembError
+from confemb.pairs import PairCounts
+
+# Exponent of the noise distribution in word2vec.
+_NOISE_EXPONENT = 0.75
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """The matrix that full-rank skip-gram converges to, cut to rank d and split evenly between both factors.
+
+    What skip-gram maximises, for class vectors w_i (rows of W) and context vectors c_j (rows of C), with
+    M = W C' and sigma the logistic function, is for each i
+
+        sum over j of p(j|i) [ log sigma(M_ij) + negative * sum over k != j of P_n(k) log sigma(-M_ik) ]
+
+    where p(j|i) is the share of j in the pairs of i (both directions) and P_n the noise distribution, the counts
+    to the power 0.75. The sum leaves out k = j because word2vec skips a noise word that is the target. So the factor
+    of log sigma(M_ij) is p(j|i), that of log sigma(-M_ij) is negative * P_n(j) * (1 - p(j|i)), and where W and C
+    have room for any matrix each cell has its optimum where sigma(M_ij) is the one over the sum of both:
+
+        M_ij = log[ p(j|i) / (1 - p(j|i)) ] - log( negative * P_n(j) )
+
+    (Levy and Goldberg 2014 count the skipped noise in, which gives the shifted PMI without 1 - p.) Training
+    only fixes the product: W A and C A^-1' do as well for any invertible A, and give other cosines. The gauge here is
+    the balanced one, W'W = C'C, in which neither factor is stretched against the other, and near which gradient
+    descent from a small start ends: with M nearly U S V' (the d largest singular values), W = U sqrt(S) and
+    C = V sqrt(S), so that W'W = S = C'C. What is left free is a common rotation, which changes no cosine.
+
+    A pair that was never seen has p = 0 and M = -infinity, and a class seen with itself alone +infinity. So p is
+    the mean of the Dirichlet posterior: before any pair is seen, K * `smoothing` pairs lie in every row, spread as
+    all pairs are over the classes,
+
+        p(j|i) = (n_ij + smoothing * K * q_j) / (n_i + smoothing * K),   q_j = n_j / n.
+
+    Where classes are equally frequent, 0.5 is Jeffreys' prior, half a pair in every cell.
+
+    Attributes:
+        dim: dimensions d; None: 5, or as many as there are classes where there are fewer.
+        negative: noise words for each pair, as skip-gram draws them.
+        smoothing: pairs in a cell, on average, before any is seen; 0 needs every two classes to be seen together.
+    """
+
+    deterministic: ClassVar[bool] = True
+
+    dim: Annotated[int, Ge(1)] | None = None
+    negative: Annotated[int, Ge(1)] = 5
+    smoothing: Annotated[float, Ge(0), Lt(1e9)] = 0.5
+
+    def matrix(self, counts: PairCounts) -> np.ndarray:
+        """Return M, (K, K) float64: rows i the class whose vector is W's, columns j the context.
+
+        Raises:
+            ConfembError: a class in no pair; with `smoothing` 0 two classes never seen together; a single class.
+        """
+        pairs = both_directions(counts)
+        size, totals = len(pairs), pairs.sum(axis=1)
+        if size < 2:
+            raise ConfembError("there is a single class; this embedder needs two or more.")
+        prior = self.smoothing * size
+        shares = (pairs + prior * totals / totals.sum()) / (totals[:, None] + prior)
+        if shares.min() == 0 or shares.max() == 1:
+            i, j = np.argwhere((shares == 0) | (shares == 1))[0]
+            raise ConfembError(
+                f"{counts.class_names[i]!r} is seen {'never' if shares[i, j] == 0 else 'only'} with "
+                f"{counts.class_names[j]!r}, whose entry would be infinite; give a smoothing above 0."
+            )
+        noise = totals**_NOISE_EXPONENT
+        return np.log(shares) - np.log1p(-shares) - np.log(self.negative * noise / noise.sum())
+
+    def factors(self, counts: PairCounts) -> tuple[np.ndarray, np.ndarray]:
+        """Return W and C, each (K, d) float64, whose product W C' is the rank-d matrix nearest to M."""
+        dim = checked_dim(self.dim, len(counts.class_names), usual=USUAL_DIM)
+        u, s, v = truncated_svd(self.matrix(counts), dim)
+        return u * np.sqrt(s), v * np.sqrt(s)
+
+    def embed(self, counts: PairCounts, *, seed: int = 0) -> ClassEmbedding:
+        """Return W; the seed changes nothing.
+
+        Raises:
+            ConfembError: as `matrix`, or more dimensions than classes.
+        """
+        return spectral_embedding(self.factors(counts)[0], counts.class_names, "give a larger dim")

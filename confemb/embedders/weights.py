@@ -1,0 +1,42 @@
+"""The classifier's own class vectors: the rows of its last layer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from confemb.classification import Classifier, open_classifier
+from confemb.datasets import Dataset
+from confemb.embedding import ClassEmbedding
+
+
+@dataclass(frozen=True)
+class ClassifierWeights:
+    """The weights with which the last layer weighs its input for each class, without the biases.
+
+    Adding one vector to the weights of all classes changes no probability of a softmax, so their common part means
+    nothing; it is taken out by subtracting the mean over the classifier's classes.
+
+    Attributes:
+        centre: subtract the mean over the classes.
+    """
+
+    deterministic: ClassVar[bool] = True
+
+    centre: bool = True
+
+    def embed_classifier(
+        self,
+        classifier: Classifier,
+        datasets: Sequence[Dataset],
+        class_names: Sequence[str],
+        *,
+        batch_size: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ClassEmbedding:
+        """Return the (K, F) weights of all K classes of the classifier; no picture is looked at.
+
+        Raises:
+            ConfembError: a classifier that does not show its weights.
+        """
+        weights = open_classifier(classifier).class_weights()
+        return ClassEmbedding(weights - weights.mean(axis=0) if self.centre else weights, tuple(classifier.class_names))

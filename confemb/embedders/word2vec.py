@@ -1,0 +1,61 @@
+"""What the embedders trained by gensim share: their settings, and which classes can be trained."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from annotated_types import Ge, Gt
+
+from confemb.pairs import Order, PairCounts
+
+
+@dataclass(frozen=True)
+class NegativeSampling:
+    """Settings of training with negative sampling (Mikolov et al. 2013).
+
+    Attributes:
+        dim: embedding dimensions d (the paper: 5 for 10 classes).
+        negative: noise words drawn for each pair.
+        epochs: passes over the corpus.
+        learning_rate: gensim's starting `alpha`; it falls linearly to `min_learning_rate`.
+        min_learning_rate: gensim's `min_alpha`.
+        order: how the pairs are laid out before training, see `PairCorpus`.
+    """
+
+    deterministic: ClassVar[bool] = False
+
+    dim: Annotated[int, Ge(1)] = 5
+    negative: Annotated[int, Ge(1)] = 5
+    epochs: Annotated[int, Ge(1)] = 5
+    learning_rate: Annotated[float, Gt(0)] = 0.025
+    min_learning_rate: Annotated[float, Gt(0)] = 0.0001
+    order: Order = "shuffled"
+
+    def gensim_arguments(self, seed: int) -> dict[str, Any]:
+        """Return what gensim's models are made with."""
+        return {
+            "vector_size": self.dim,
+            "window": 1,
+            "negative": self.negative,
+            "epochs": self.epochs,
+            "alpha": self.learning_rate,
+            "min_alpha": self.min_learning_rate,
+            # gensim's defaults are for natural text: sub-sampling (1e-3) would throw away nine pairs in
+            # ten when a class makes up a tenth of the corpus, min_count=5 would drop rare classes silently.
+            "sample": 0,
+            "min_count": 1,
+            # More than one worker is never reproducible.
+            "workers": 1,
+            "seed": seed,
+        }
+
+
+def trained_classes(counts: PairCounts, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (K,) bool twice: whether a class is the true one, and the predicted one, of any whole pair.
+
+    A weighted pair may be drawn not at all; what counts is what the corpus of this seed holds.
+    """
+    true, predicted = (np.zeros(len(counts.class_names), bool) for _ in range(2))
+    kept = counts.whole(seed) > 0
+    true[counts.true[kept]] = predicted[counts.predicted[kept]] = True
+    return true, predicted
