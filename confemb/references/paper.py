@@ -7,6 +7,7 @@ horse stands in no column.
 
 import numpy as np
 
+from confemb.references import KnownSimilarities, no_argument
 from confemb.similarity import SimilarityMatrix
 
 _CLASS_NAMES = (
@@ -47,3 +48,9 @@ def paper_similarities() -> SimilarityMatrix:
     for row, cosines in enumerate(_LOWER_TRIANGLE):
         values[row, :row] = values[:row, row] = cosines
     return SimilarityMatrix(values, _CLASS_NAMES)
+
+
+def paper_reference(argument: str | None = None) -> KnownSimilarities:
+    """Return the paper's cosines as a reference."""
+    no_argument("paper", argument)
+    return KnownSimilarities("paper", "the paper", paper_similarities())

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from confemb.references import REFERENCES
+from confemb.references import REFERENCES, open_reference
 from confemb.references.paper import TABLE_1, TABLE_2, paper_similarities
 
 # Columns as they stand in print.
@@ -57,4 +57,7 @@ def test_nearest_classes():
 
 
 def test_known_by_its_name():
-    assert REFERENCES.get("paper") is paper_similarities
+    assert "paper" in REFERENCES.names()
+    found = open_reference("paper")
+    assert (found.name, found.title, found.class_names) == ("paper", "the paper", paper_similarities().class_names)
+    np.testing.assert_array_equal(found.similarity(found.class_names).values, paper_similarities().values)

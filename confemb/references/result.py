@@ -1,0 +1,27 @@
+"""Another result of confemb, or any square table of similarities, as a reference."""
+
+from pathlib import Path
+
+from confemb.errors import ConfembError
+from confemb.references import KnownSimilarities
+from confemb.similarity import SimilarityMatrix
+
+MATRIX = "similarity_matrix.csv"
+
+
+def result_reference(argument: str | None) -> KnownSimilarities:
+    """Return the similarities of a result's folder, or of a square CSV with class names as header and first column.
+
+    Raises:
+        ConfembError: no path, a path that does not exist, a folder without `similarity_matrix.csv`, or a file that is
+            no square table.
+    """
+    if not argument:
+        raise ConfembError('the reference "result" needs a path: result:FOLDER, or the path alone.')
+    path = Path(argument).expanduser()
+    if not path.exists():
+        raise ConfembError(f"there is no result {path}: give the folder of a result or a square CSV.")
+    file = path / MATRIX if path.is_dir() else path
+    if not file.is_file():
+        raise ConfembError(f"{path} holds no finished result ({MATRIX} is missing); run the experiment first.")
+    return KnownSimilarities(argument, str(path), SimilarityMatrix.load_matrix(file))
