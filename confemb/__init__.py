@@ -20,25 +20,44 @@ if TYPE_CHECKING:
     from confemb.adapters.onnx import OnnxClassifier
     from confemb.adapters.sklearn import SklearnClassifier, out_of_fold
     from confemb.adapters.torch import TorchClassifier
+    from confemb.bootstrap import CellResampling, PictureResampling, picture_replicates
     from confemb.class_cells import load_class_names
     from confemb.classification import Classifier, classify, classify_batches
     from confemb.classifiers.imagenet import imagenet_classes
+    from confemb.comparison import Comparison, compare
+    from confemb.costs import cost_matrix, least_cost_decisions
     from confemb.datasets import DATASETS, Dataset, DatasetSource, open_dataset
-    from confemb.embedders import EMBEDDERS, Embedder
-    from confemb.embedders.counts import count_similarity
+    from confemb.difference import PairDifferences, pair_differences
+    from confemb.embedders import EMBEDDERS, ClassifierEmbedder, Embedder
+    from confemb.embedders.balanced import Balanced
+    from confemb.embedders.counts import Counts, count_similarity
+    from confemb.embedders.diffusion import Diffusion
+    from confemb.embedders.directed import Directed
+    from confemb.embedders.features import ClassifierFeatures
+    from confemb.embedders.ppmi import Ppmi
     from confemb.embedders.skipgram import SkipGram
+    from confemb.embedders.weights import ClassifierWeights
     from confemb.embedding import ClassEmbedding, EmbeddingRuns
     from confemb.errors import ConfembError
     from confemb.experiment import load_experiment
+    from confemb.hold_out import without_classes
+    from confemb.intervals import SimilarityInterval, load_intervals, save_intervals
+    from confemb.matrix_correlation import CorrelationInterval, PermutationTest, mantel_test, spearman_interval
+    from confemb.model_files import load_classifiers
+    from confemb.model_geometry import Procrustes, SplitHalves, join_pictures, procrustes, split_halves
     from confemb.pairs import PairCorpus, PairCounts, count_pairs, pairs_from_confusions
     from confemb.pipeline import run_experiment
     from confemb.prediction_files import load_pairs, load_predictions, save_predictions
     from confemb.predictions import Predictions, predictions_from_scores
     from confemb.pretrained import load_pretrained, save_pretrained
-    from confemb.references import REFERENCES
+    from confemb.references import REFERENCES, NoiseCeiling, Reference, open_reference
     from confemb.references.paper import paper_similarities
-    from confemb.reporting.result import Examples, Result
+    from confemb.reliability import Reliability, choose_dimension, split_half
+    from confemb.reporting.result import Examples, KnownReference, Result
     from confemb.reporting.write import write_report
+    from confemb.retraining import RetrainingSummary, summarise_networks
+    from confemb.series import predict_epochs, train_networks
+    from confemb.severity import mistake_severity, severities
     from confemb.similarity import Agreement, SimilarityMatrix, agreement
     from confemb.statistics import (
         GroupSeparation,
@@ -51,6 +70,14 @@ if TYPE_CHECKING:
         run_agreement,
         summarise_runs,
     )
+    from confemb.suggestions import suggest_merges, suggest_relabels, suggest_splits
+    from confemb.uncertainty import Uncertainty, choose_effort, measure_uncertainty
+    from confemb.unknown import auroc, fit_profile, score_pictures
+    from confemb.wordnet import open_wordnet
+    from confemb.words.activations import NetworkActivations
+    from confemb.words.sources import CallablePictures, FolderPictures
+    from confemb.words.vectors import WordVectors
+    from confemb.words.visual import visual_vectors
 
 __version__ = "0.1.0"
 
@@ -59,112 +86,230 @@ __all__ = [
     "EMBEDDERS",
     "REFERENCES",
     "Agreement",
+    "Balanced",
     "CallableClassifier",
+    "CallablePictures",
+    "CellResampling",
     "ClassEmbedding",
     "Classifier",
+    "ClassifierEmbedder",
+    "ClassifierFeatures",
+    "ClassifierWeights",
+    "Comparison",
     "ConfembError",
+    "CorrelationInterval",
+    "Counts",
     "Dataset",
     "DatasetSource",
+    "Diffusion",
+    "Directed",
     "Embedder",
     "EmbeddingRuns",
     "Examples",
     "FlaxClassifier",
+    "FolderPictures",
     "GroupSeparation",
     "HuggingFaceClassifier",
+    "KnownReference",
     "NearestInGroup",
+    "NetworkActivations",
+    "NoiseCeiling",
     "OnnxClassifier",
     "PairCorpus",
     "PairCounts",
+    "PairDifferences",
+    "PermutationTest",
+    "PictureResampling",
+    "Ppmi",
     "Predictions",
+    "Procrustes",
+    "Reference",
+    "Reliability",
     "Result",
+    "RetrainingSummary",
     "RunAgreement",
     "RunSummary",
+    "SimilarityInterval",
     "SimilarityMatrix",
     "SkipGram",
     "SklearnClassifier",
+    "SplitHalves",
     "TorchClassifier",
+    "Uncertainty",
+    "WordVectors",
     "__version__",
     "agreement",
+    "auroc",
+    "choose_dimension",
+    "choose_effort",
     "classify",
     "classify_batches",
+    "compare",
+    "cost_matrix",
     "count_pairs",
     "count_similarity",
+    "fit_profile",
     "group_separation",
     "imagenet_classes",
+    "join_pictures",
+    "least_cost_decisions",
     "load_class_names",
+    "load_classifiers",
     "load_experiment",
+    "load_intervals",
     "load_pairs",
     "load_predictions",
     "load_pretrained",
+    "mantel_test",
+    "measure_uncertainty",
+    "mistake_severity",
     "nearest_in_group",
     "open_dataset",
+    "open_reference",
+    "open_wordnet",
     "out_of_fold",
+    "pair_differences",
     "pairs_from_confusions",
     "paper_similarities",
+    "picture_replicates",
+    "predict_epochs",
     "predictions_from_scores",
+    "procrustes",
     "rank_correlations",
     "run_agreement",
     "run_experiment",
+    "save_intervals",
     "save_predictions",
     "save_pretrained",
+    "score_pictures",
+    "severities",
+    "spearman_interval",
+    "split_half",
+    "split_halves",
+    "suggest_merges",
+    "suggest_relabels",
+    "suggest_splits",
+    "summarise_networks",
     "summarise_runs",
+    "train_networks",
+    "visual_vectors",
+    "without_classes",
     "write_report",
 ]
 
 # Where each public name is, for the import at first use; the block above says the same to type checkers.
 _MODULES = {
     "Agreement": "confemb.similarity",
+    "Balanced": "confemb.embedders.balanced",
     "CallableClassifier": "confemb.adapters.callables",
+    "CallablePictures": "confemb.words.sources",
+    "CellResampling": "confemb.bootstrap",
     "ClassEmbedding": "confemb.embedding",
     "Classifier": "confemb.classification",
+    "ClassifierEmbedder": "confemb.embedders",
+    "ClassifierFeatures": "confemb.embedders.features",
+    "ClassifierWeights": "confemb.embedders.weights",
+    "Comparison": "confemb.comparison",
     "ConfembError": "confemb.errors",
-    "DATASETS": "confemb.datasets",
+    "CorrelationInterval": "confemb.matrix_correlation",
+    "Counts": "confemb.embedders.counts",
     "Dataset": "confemb.datasets",
+    "DATASETS": "confemb.datasets",
     "DatasetSource": "confemb.datasets",
-    "EMBEDDERS": "confemb.embedders",
+    "Diffusion": "confemb.embedders.diffusion",
+    "Directed": "confemb.embedders.directed",
     "Embedder": "confemb.embedders",
+    "EMBEDDERS": "confemb.embedders",
     "EmbeddingRuns": "confemb.embedding",
     "Examples": "confemb.reporting.result",
     "FlaxClassifier": "confemb.adapters.flax",
+    "FolderPictures": "confemb.words.sources",
     "GroupSeparation": "confemb.statistics",
     "HuggingFaceClassifier": "confemb.adapters.huggingface",
+    "KnownReference": "confemb.reporting.result",
     "NearestInGroup": "confemb.statistics",
+    "NetworkActivations": "confemb.words.activations",
+    "NoiseCeiling": "confemb.references",
     "OnnxClassifier": "confemb.adapters.onnx",
     "PairCorpus": "confemb.pairs",
     "PairCounts": "confemb.pairs",
+    "PairDifferences": "confemb.difference",
+    "PermutationTest": "confemb.matrix_correlation",
+    "PictureResampling": "confemb.bootstrap",
+    "Ppmi": "confemb.embedders.ppmi",
     "Predictions": "confemb.predictions",
+    "Procrustes": "confemb.model_geometry",
+    "Reference": "confemb.references",
     "REFERENCES": "confemb.references",
+    "Reliability": "confemb.reliability",
     "Result": "confemb.reporting.result",
+    "RetrainingSummary": "confemb.retraining",
     "RunAgreement": "confemb.statistics",
     "RunSummary": "confemb.statistics",
+    "SimilarityInterval": "confemb.intervals",
     "SimilarityMatrix": "confemb.similarity",
     "SkipGram": "confemb.embedders.skipgram",
     "SklearnClassifier": "confemb.adapters.sklearn",
+    "SplitHalves": "confemb.model_geometry",
     "TorchClassifier": "confemb.adapters.torch",
+    "Uncertainty": "confemb.uncertainty",
+    "WordVectors": "confemb.words.vectors",
     "agreement": "confemb.similarity",
+    "auroc": "confemb.unknown",
+    "choose_dimension": "confemb.reliability",
+    "choose_effort": "confemb.uncertainty",
     "classify": "confemb.classification",
     "classify_batches": "confemb.classification",
+    "compare": "confemb.comparison",
+    "cost_matrix": "confemb.costs",
     "count_pairs": "confemb.pairs",
     "count_similarity": "confemb.embedders.counts",
+    "fit_profile": "confemb.unknown",
     "group_separation": "confemb.statistics",
     "imagenet_classes": "confemb.classifiers.imagenet",
+    "join_pictures": "confemb.model_geometry",
+    "least_cost_decisions": "confemb.costs",
     "load_class_names": "confemb.class_cells",
+    "load_classifiers": "confemb.model_files",
     "load_experiment": "confemb.experiment",
+    "load_intervals": "confemb.intervals",
     "load_pairs": "confemb.prediction_files",
     "load_predictions": "confemb.prediction_files",
     "load_pretrained": "confemb.pretrained",
+    "mantel_test": "confemb.matrix_correlation",
+    "measure_uncertainty": "confemb.uncertainty",
+    "mistake_severity": "confemb.severity",
     "nearest_in_group": "confemb.statistics",
     "open_dataset": "confemb.datasets",
+    "open_reference": "confemb.references",
+    "open_wordnet": "confemb.wordnet",
     "out_of_fold": "confemb.adapters.sklearn",
+    "pair_differences": "confemb.difference",
     "pairs_from_confusions": "confemb.pairs",
     "paper_similarities": "confemb.references.paper",
+    "picture_replicates": "confemb.bootstrap",
+    "predict_epochs": "confemb.series",
     "predictions_from_scores": "confemb.predictions",
+    "procrustes": "confemb.model_geometry",
     "rank_correlations": "confemb.statistics",
     "run_agreement": "confemb.statistics",
     "run_experiment": "confemb.pipeline",
+    "save_intervals": "confemb.intervals",
     "save_predictions": "confemb.prediction_files",
     "save_pretrained": "confemb.pretrained",
+    "score_pictures": "confemb.unknown",
+    "severities": "confemb.severity",
+    "spearman_interval": "confemb.matrix_correlation",
+    "split_half": "confemb.reliability",
+    "split_halves": "confemb.model_geometry",
+    "suggest_merges": "confemb.suggestions",
+    "suggest_relabels": "confemb.suggestions",
+    "suggest_splits": "confemb.suggestions",
+    "summarise_networks": "confemb.retraining",
     "summarise_runs": "confemb.statistics",
+    "train_networks": "confemb.series",
+    "visual_vectors": "confemb.words.visual",
+    "without_classes": "confemb.hold_out",
     "write_report": "confemb.reporting.write",
 }
 

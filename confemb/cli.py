@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from confemb.commands import similarities
+from confemb.commands import compare, models, similarities, uses, words
 from confemb.commands.similarities import ResultFolder
 from confemb.errors import ConfembError, unknown_name
 
@@ -77,44 +77,62 @@ def embed(
     weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
     temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
     embedder: Annotated[str, typer.Option(help="How pairs become vectors: confemb list embedders.")] = "skipgram",
-    dim: Annotated[int, typer.Option(help="Embedding dimensions.")] = 5,
+    dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
+    embedder_options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="One of the embedder's own options, as negative=10."),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    bootstraps: Annotated[
+        int | None,
+        typer.Option(min=0, help="Replicates of the pictures for intervals; 0: no uncertainty. Default: 200, or 20."),
+    ] = None,
     groups: Annotated[
         str | None, typer.Option(help='Groups of classes to tell apart: a TOML file of lines group = ["class", ...].')
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="Compare with it: confemb list references.")] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(help="Compare with it: confemb list references; or another result. May be given several times."),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="The report's heading. Default: the file's name.")] = None,
+    item: Annotated[str, typer.Option(help="What was classified, one of it: picture, text, ...")] = "picture",
 ) -> None:
     """Embed the classes of any classifier from its predictions."""
     from confemb.class_cells import load_class_names
-    from confemb.experiment import EmbeddingSection, load_groups
+    from confemb.experiment import PairsSection, UncertaintySection, embedding_section, load_groups
     from confemb.files import sha256_file
     from confemb.prediction_files import load_pairs
     from confemb.results import embed_predictions
 
+    counting = _choice("--weighting", weighting, "count", "probability")
     counts, found = load_pairs(
         predictions,
         class_names=None if classes is None else load_class_names(classes),
         k=k,
         self_pairs=_choice("--self-pairs", self_pairs, "keep", "drop"),
         missing_classes=_choice("--missing-classes", missing_classes, "error", "drop"),
-        weighting=_choice("--weighting", weighting, "count", "probability"),
+        weighting=counting,
         temperature=temperature,
     )
     if counts.k == 1:
-        _warn("each picture has one predicted class only; that rarely carries an embedding (3 or more do).")
+        _warn(f"each {item} has one predicted class only; that rarely carries an embedding (3 or more do).")
     standard_input = predictions == "-"
     name = "standard input" if standard_input else Path(predictions).name
     summary = embed_predictions(
         counts,
         found,
-        EmbeddingSection(name=embedder, seeds=seeds, dim=dim),  # type: ignore[call-arg]  # the embedder's own option
+        embedding_section(embedder, seeds, embedder_options or [], dim=dim),
         out,
         seed=seed,
         title=title or f"Class similarities from {name}",
         groups=None if groups is None else load_groups(groups),
-        reference=reference,
+        references=reference or [],
+        item=item,
+        pairs=PairsSection(weighting=counting, temperature=temperature),
+        uncertainty=UncertaintySection(pictures=bootstraps)
+        if bootstraps != 0
+        else UncertaintySection(pictures=0, split_halves=0, dimension_splits=0),
         source={"file": name} if standard_input else {"file": name, "sha256": sha256_file(predictions)},
     )
     typer.echo(summary)
@@ -129,7 +147,16 @@ def report(folder: ResultFolder) -> None:
 
 
 app.command()(similarities.similar)
-app.command()(similarities.compare)
+app.command()(compare.compare)
+app.command()(models.retrain)
+app.command(name="models")(models.models)
+app.command()(models.diff)
+app.command()(models.formation)
+app.command()(uses.suggest)
+app.command()(uses.severity)
+app.command()(uses.costs)
+app.command()(uses.unknown)
+app.add_typer(words.words, name="words")
 
 
 @app.command(name="list")
@@ -158,7 +185,11 @@ def list_names(
 @app.command()
 def fetch(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A dataset (cifar10, tfds:NAME, ...) or weights (resnet50:keras).")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A dataset (cifar10, tfds:NAME, ...), weights (resnet50:keras) or a reference (cifar10h, wordnet).",
+        ),
     ],
     path: Annotated[str | None, typer.Option(help="A TFDS folder to look in first, or an image folder.")] = None,
     image_size: Annotated[int | None, typer.Option(min=1, help="Resize the pictures to this many pixels.")] = None,
@@ -166,11 +197,16 @@ def fetch(
     """Get and prepare a dataset or published weights ahead of time."""
     from confemb.datasets import open_dataset
     from confemb.progress import Display
+    from confemb.references import REFERENCE_FILES, fetch_reference
     from confemb.weight_sources import fetch_weights, is_weights_name
 
     if is_weights_name(name):
         with Display().bar() as update:
             typer.echo(f"{name}: {fetch_weights(name, progress=update)}")
+        return
+    if name in REFERENCE_FILES:
+        with Display().bar() as update:
+            typer.echo(f"{name}: {fetch_reference(name, progress=update)}")
         return
     source = open_dataset(name, path=path, image_size=image_size)
     with Display().bar() as update:

@@ -35,7 +35,8 @@ class DatasetSection(_Section):
     """Which pictures: `name` from the registry (or `tfds:NAME`), its folder, and which splits do what.
 
     `train` is learned from and `test` measured on while training; `predict` are the splits whose pictures become
-    pairs, all of them by default.
+    pairs, all of them by default. Classes in `hold_out` are neither learned nor among the classifier's outputs, but
+    their pictures are predicted too: to see what a classifier makes of a class it does not know.
     """
 
     name: str
@@ -45,6 +46,7 @@ class DatasetSection(_Section):
     train: str = "train"
     test: str | None = "test"
     predict: Annotated[list[str], Field(min_length=1)] | None = None
+    hold_out: Annotated[list[str], Field(min_length=1)] | None = None
 
 
 class ClassifierSection(_PluginSection):
@@ -113,12 +115,41 @@ class EmbeddingSection(_PluginSection):
     seeds: PositiveInt = 20
 
 
+class UncertaintySection(_Section):
+    """How much is drawn anew to tell how far a result is chance; 0 leaves a part out.
+
+    `pictures` are bootstrap replicates of the pictures (default: 200; 20 with an embedder that depends on its seed,
+    which is run twice on each), `split_halves` random splits into halves for the reliability (10; 5), and
+    `dimension_splits` those on which dimensions are tried (5; 3, and 0 beyond 30 classes).
+    """
+
+    pictures: Annotated[int, Field(ge=0)] | None = None
+    split_halves: Annotated[int, Field(ge=0)] | None = None
+    dimension_splits: Annotated[int, Field(ge=0)] | None = None
+
+
 class ReportSection(_Section):
-    """What the report shows: declared groups of classes, a reference, how many example pictures."""
+    """What the report shows: declared groups of classes, references, how many example pictures.
+
+    `reference` is one or several of `confemb list references`, with their arguments ("paper", "wordnet:wup",
+    "glove:FILE"), or paths of other results; the first one stands in the tables of similarities.
+    `item` is what it calls one of what was classified: "picture", "text"; the plural is made with an s.
+    """
 
     groups: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
-    reference: str | None = None
+    reference: str | list[str] | None = None
     examples: Annotated[int, Field(ge=0, le=64)] = 8
+    item: Annotated[str, Field(min_length=1, max_length=40)] = "picture"
+
+    @property
+    def references(self) -> list[str]:
+        """The references' names."""
+        return reference_names(self.reference)
+
+
+def reference_names(reference: str | list[str] | None) -> list[str]:
+    """Return the names that `reference`, one or several or none, stands for."""
+    return [reference] if isinstance(reference, str) else list(reference or [])
 
 
 class Experiment(_Section):
@@ -134,6 +165,7 @@ class Experiment(_Section):
     prediction: PredictionSection = PredictionSection()
     pairs: PairsSection = PairsSection()
     embedding: EmbeddingSection = EmbeddingSection()
+    uncertainty: UncertaintySection = UncertaintySection()
     report: ReportSection = ReportSection()
 
 
@@ -245,15 +277,43 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _override(table: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
+def embedding_section(name: str, seeds: int, options: list[str], *, dim: int | None = None) -> EmbeddingSection:
+    """Return the section [embedding] of a command line.
+
+    Args:
+        name: the embedder.
+        seeds: how many seeds.
+        options: "key=value" texts, the embedder's own options; values as in `load_experiment`.
+        dim: the option `dim`; None: not given.
+
+    Raises:
+        ConfembError: a text that is not KEY=VALUE, or an option given twice or by another name on the command line.
+    """
+    given: dict[str, Any] = {} if dim is None else {"dim": dim}
+    for text in options:
+        key, value = _key_and_value(text, "--option", example="negative=10")
+        if key in EmbeddingSection.model_fields:
+            raise ConfembError(f"--option {text!r}: give it as {'--embedder' if key == 'name' else '--seeds'}.")
+        if key in given:
+            raise ConfembError(f"--option {text!r}: {key} is given twice; give it once.")
+        given[key] = value
+    return EmbeddingSection(name=name, seeds=seeds, **given)
+
+
+def _key_and_value(text: str, option: str, *, example: str) -> tuple[str, Any]:
+    """Split KEY=VALUE; the value is read as TOML, or as a plain string where it is not TOML."""
+    key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfembError(f"--set {override!r} must be KEY=VALUE, for example training.epochs=2.")
+        raise ConfembError(f"{option} {text!r} must be KEY=VALUE, for example {example}.")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text.strip()
-    *sections, last = key.strip().split(".")
+        return key.strip(), value.strip()
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, value = _key_and_value(override, "--set", example="training.epochs=2")
+    *sections, last = key.split(".")
     for section in sections:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):

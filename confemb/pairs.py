@@ -149,7 +149,8 @@ class PairCounts:
                 predicted=arrays["predicted"],
                 rank=arrays["rank"],
                 counts=arrays["counts"],
-                unit=float(arrays["unit"]),
+                # Files from before pairs could be weighted have no unit.
+                unit=float(arrays.get("unit", 1.0)),
             )
         except (KeyError, TypeError, ValueError, ConfembError) as error:
             raise ConfembError(f"cannot read the pair counts in {path}: {error}") from error
@@ -167,6 +168,9 @@ def count_pairs(
 ) -> PairCounts:
     """Count the pairs (true class, i-th most probable class) for i = 1..k over all pictures.
 
+    A picture of several true classes gives a pair of each of them with each predicted class (the paper's section 6.2).
+    Where the predictions have weights, each pair counts the weight of its row, in millionths.
+
     Args:
         predictions: the classifier's most probable classes.
         k: how many of them to pair with the true class (the paper: 3).
@@ -177,7 +181,7 @@ def count_pairs(
             (with k = K: the softmax mass that each true class gives to each class), in millionths.
         temperature: above 0; with "probability", probabilities p are softened to p ** (1 / temperature) and
             scaled back to their sum over the k classes (Hinton et al. 2015; exact for k = K).
-        repeats: (N,) whole numbers of at least 0, how often each picture is counted (a bootstrap's); None: once.
+        repeats: (N,) whole numbers of at least 0, how often each row is counted (a bootstrap's); None: once.
 
     Raises:
         ConfembError: k larger than the predictions hold; a class without pictures; no pair left; a weighting by
@@ -185,8 +189,8 @@ def count_pairs(
     """
     check_k(k, predictions.k, what="predicted classes for each picture")
     size = len(predictions.class_names)
-    weights = _millionths(predictions, k, temperature) if weighting == "probability" else None
-    if weights is None and temperature != 1.0:
+    weights = _millionths(predictions, k, weighting, temperature)
+    if weighting == "count" and temperature != 1.0:
         raise ConfembError('a temperature softens probabilities: give it with weighting = "probability" only.')
     true, predicted, rank, counts = [], [], [], []
     for r in range(k):
@@ -204,8 +208,20 @@ def count_pairs(
     return _select_pairs(predictions.class_names, k, self_pairs, missing_classes, columns, unit=unit)
 
 
-def _millionths(predictions: Predictions, k: int, temperature: float) -> np.ndarray:
-    """Return (N, k) int64 softened probabilities in millionths."""
+def _millionths(predictions: Predictions, k: int, weighting: Weighting, temperature: float) -> np.ndarray | None:
+    """Return (N, k) int64, what each pair weighs in millionths; None where each counts once."""
+    if weighting == "count":
+        if predictions.weights is None:
+            return None
+        return np.rint(np.repeat(predictions.weights[:, None], k, axis=1) / MILLIONTH).astype(np.int64)
+    probs = _softened(predictions, k, temperature)
+    if predictions.weights is not None:
+        probs = probs * predictions.weights[:, None]
+    return np.rint(probs / MILLIONTH).astype(np.int64)
+
+
+def _softened(predictions: Predictions, k: int, temperature: float) -> np.ndarray:
+    """Return (N, k) float64 probabilities, softened by the temperature."""
     if predictions.top_probs is None:
         raise ConfembError(
             "pairs can only be weighted by probability where the predictions have probabilities: "
@@ -220,7 +236,7 @@ def _millionths(predictions: Predictions, k: int, temperature: float) -> np.ndar
         softened = (probs / largest) ** (1 / temperature)
         sums = softened.sum(axis=1, keepdims=True)
         probs = softened * np.divide(probs.sum(axis=1, keepdims=True), sums, out=np.zeros_like(sums), where=sums > 0)
-    return np.rint(probs / MILLIONTH).astype(np.int64)
+    return probs
 
 
 def _count_cells(code: np.ndarray, weight: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,22 +11,33 @@ from typing import Any, Literal
 
 import numpy as np
 
-from confemb.classification import classify_datasets
-from confemb.classifier_sources import TrainedHere, classifier_source
+from confemb.classification import Classifier, classify_datasets
+from confemb.classifier_sources import TrainedHere, WithWeights, classifier_source
 from confemb.datasets import Dataset, open_dataset
-from confemb.embedders import make_embedder
+from confemb.embedders import ClassifierEmbedder, make_embedder
+from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError, quoted_list, unknown_name
 from confemb.experiment import Experiment
 from confemb.files import make_folder, whole_file, write_text
-from confemb.pairs import count_pairs
+from confemb.hold_out import NeverPredicting, without_classes
+from confemb.pairs import PairCounts, count_pairs
 from confemb.prediction_files import load_predictions, save_predictions
 from confemb.predictions import Predictions, check_k
 from confemb.progress import Display
 from confemb.provenance import Manifest, stage_key, versions
-from confemb.results import EXAMPLES, HISTORY, PREDICTIONS, embed_counts, load_reference, write_result_report
+from confemb.references import open_reference
+from confemb.results import (
+    EXAMPLES,
+    HISTORY,
+    PREDICTIONS,
+    embed_counts,
+    measure_chance,
+    record_embedding,
+    write_result_report,
+)
 
-Stage = Literal["train", "predict", "embed", "report"]
-STAGES: tuple[Stage, ...] = ("train", "predict", "embed", "report")
+Stage = Literal["train", "predict", "embed", "uncertainty", "report"]
+STAGES: tuple[Stage, ...] = ("train", "predict", "embed", "uncertainty", "report")
 
 WEIGHTS = "weights.safetensors"
 EPOCH_WEIGHTS, EPOCH_PREDICTIONS = "weights_epoch_{:03}.safetensors", "predictions_epoch_{:03}.parquet"
@@ -43,32 +54,10 @@ def run_experiment(
     Raises:
         ConfembError: anything the user can mend: data that cannot be had, options that do not fit.
     """
-    return _Run(experiment, folder, display or Display()).up_to(until)
+    return Run(experiment, folder, display or Display()).up_to(until)
 
 
-def predict_epochs(experiment: Experiment, folder: Path, *, display: Display | None = None) -> dict[int, Predictions]:
-    """Run every stage, and predict with the weights of each epoch of `training.keep_epochs` and of the last one.
-
-    The predictions are kept in `folder`, and reused.
-
-    Returns:
-        Epoch -> predictions of the pictures that the experiment predicts, in rising order of epochs.
-
-    Raises:
-        ConfembError: as `run_experiment`, and for an experiment that keeps no epochs.
-    """
-    settings = experiment.training
-    if settings is None or settings.keep_epochs is None:
-        raise ConfembError(
-            f"the experiment {experiment.name!r} keeps the weights of no epoch; say which, for example "
-            "--set training.keep_epochs=[1,2,4]."
-        )
-    run = _Run(experiment, folder, display or Display())
-    run.up_to("report")
-    return run.predict_epochs(settings.keep_epochs, settings.epochs)
-
-
-class _Run:
+class Run:
     """One call of `run_experiment`: what its stages share."""
 
     def __init__(self, experiment: Experiment, folder: Path, display: Display) -> None:
@@ -83,6 +72,16 @@ class _Run:
         with display.bar() as update:
             self.source = classifier_source(experiment, progress=update)
         self.datasets = self._load_datasets()
+        held_out = experiment.dataset.hold_out
+        if held_out and isinstance(self.source, WithWeights):
+            raise ConfembError(
+                "dataset.hold_out leaves classes out of a training, and this classifier is not trained here; leave "
+                "dataset.hold_out or classifier.weights out."
+            )
+        # What is learned from: the same pictures, unless classes are held out.
+        self.learned = {split: self.datasets[split] for split in self.source.learns_from(experiment.dataset)}
+        if held_out:
+            self.learned = {split: without_classes(dataset, held_out) for split, dataset in self.learned.items()}
         self._check()
 
     def up_to(self, until: Stage) -> str:
@@ -99,7 +98,7 @@ class _Run:
         # What only the report depends on (title, groups, reference) may have changed with nothing run anew.
         self.manifest.save()
         keys = self._keys(dumped)
-        work = {"train": self._train, "predict": self._predict, "embed": self._embed}
+        work = {"train": self._train, "predict": self._predict, "embed": self._embed, "uncertainty": self._uncertainty}
         for stage in STAGES[: STAGES.index(until) + 1]:
             if stage == "report":
                 return write_result_report(self.folder, display=self.display)
@@ -117,12 +116,13 @@ class _Run:
     def _keys(self, dumped: dict[str, Any]) -> dict[str, str]:
         """Return a hash for each stage of all that its outcome depends on."""
         prints = {split: dataset.fingerprint for split, dataset in self.datasets.items()}
-        learned = [prints[split] for split in self.source.learns_from(self.experiment.dataset)]
+        learned = [dataset.fingerprint for dataset in self.learned.values()]
         train = stage_key("train", self.experiment.seed, learned, self.source.identity())
         predicted = [prints[split] for split in self.predicted]
         predict = stage_key("predict", train, predicted, dumped["prediction"], dumped["report"]["examples"])
         embed = stage_key("embed", predict, self.experiment.seed, dumped["pairs"], dumped["embedding"])
-        return {"train": train, "predict": predict, "embed": embed}
+        uncertainty = stage_key("uncertainty", embed, dumped["uncertainty"])
+        return {"train": train, "predict": predict, "embed": embed, "uncertainty": uncertainty}
 
     def _load_datasets(self) -> dict[str, Dataset]:
         section = self.experiment.dataset
@@ -143,19 +143,14 @@ class _Run:
         experiment = self.experiment
         dataset_names = self.datasets[self.predicted[0]].class_names
         own_names, names = self.source.own_names(dataset_names), self.source.all_names(dataset_names)
-        check_k(experiment.prediction.k, len(names))
+        check_k(experiment.prediction.k, len(names) - len(set(experiment.dataset.hold_out or ())))
         check_k(experiment.pairs.k, experiment.prediction.k, what="classes kept for each picture (prediction.k)")
         for group, members in experiment.report.groups.items():
             for name in members:
                 if name not in names:
                     raise unknown_name("class", name, names, where=f"report.groups.{group}")
-        if experiment.report.reference is not None:
-            reference = load_reference(experiment.report.reference)
-            if len(set(names) & set(reference.class_names)) < 2:
-                raise ConfembError(
-                    f"the reference {experiment.report.reference!r} knows fewer than 2 of the classes of "
-                    f"{experiment.dataset.name}; leave report.reference out, or give another."
-                )
+        for reference in experiment.report.references:
+            open_reference(reference).similarity(names)
         labels = np.unique(np.concatenate([self.datasets[split].labels for split in self.predicted]))
         pictured = {own_names[label] for label in labels}
         missing = [name for name in names if name not in pictured]
@@ -174,7 +169,7 @@ class _Run:
         experiment, section, settings = self.experiment, self.experiment.dataset, self.experiment.training
         assert isinstance(self.source, TrainedHere)
         assert settings is not None
-        network = self.source.network(self.datasets[section.train])
+        network = self.source.network(self.learned[section.train])
         checkpoints = self.folder / "checkpoints" / key
         # Beside the checkpoints of this very training, until it is done: another one's may lie in the result folder.
         kept = self.folder / "checkpoints" / f"{key}-kept"
@@ -193,8 +188,8 @@ class _Run:
 
             history = train(
                 network,
-                self.datasets[section.train],
-                self.datasets[section.test] if section.test else None,
+                self.learned[section.train],
+                self.learned[section.test] if section.test else None,
                 settings,
                 seed=experiment.seed,
                 checkpoint_folder=checkpoints,
@@ -248,11 +243,17 @@ class _Run:
             "predict", key, files, seconds=round(time.monotonic() - started, 1), accuracy=accuracy, versions=versions()
         )
 
+    def classifier(self, weights: Path) -> Classifier:
+        """Return the classifier with `weights`; it knows no class that is held out."""
+        training = self.learned.get(self.experiment.dataset.train, self.datasets[self.predicted[0]])
+        return self.source.classifier(training, weights)
+
     def _classify(self, weights: Path) -> Predictions:
         """Return what the classifier with `weights` makes of all pictures to predict."""
         splits = [self.datasets[split] for split in self.predicted]
-        training = self.datasets.get(self.experiment.dataset.train, splits[0])
-        classifier = self.source.classifier(training, weights)
+        classifier = self.classifier(weights)
+        if self.experiment.dataset.hold_out:
+            classifier = NeverPredicting(classifier, splits[0].class_names)
         with self.display.bar() as update:
             return classify_datasets(
                 classifier,
@@ -282,17 +283,49 @@ class _Run:
     def _embed(self, key: str) -> None:
         experiment = self.experiment
         predictions = load_predictions(self.folder / PREDICTIONS)
-        section = experiment.pairs
-        counts = count_pairs(
-            predictions,
-            k=section.k,
-            self_pairs=section.self_pairs,
-            missing_classes=section.missing_classes,
-            weighting=section.weighting,
-            temperature=section.temperature,
-        )
+        counts = pair_counts(experiment, predictions)
+        if isinstance(self.embedder, ClassifierEmbedder):
+            self._embed_classifier(self.embedder, counts, key)
+            return
         seeds = range(experiment.seed, experiment.seed + experiment.embedding.seeds)
         embed_counts(counts, self.embedder, seeds, self.manifest, key, display=self.display, files=[])
+
+    def _embed_classifier(self, embedder: ClassifierEmbedder, counts: PairCounts, key: str) -> None:
+        """Embed the classes of the counts by what the classifier is, rather than by what it predicted."""
+        splits = [self.datasets[split] for split in self.predicted]
+        self.display.stage(f"embed: {self.experiment.embedding.name} of {self.experiment.classifier.name}")
+        started = time.monotonic()
+        with self.display.bar() as update:
+            embedding = embedder.embed_classifier(
+                self.classifier(self.folder / WEIGHTS),
+                splits,
+                self.source.own_names(splits[0].class_names),
+                batch_size=self.source.batch_size,
+                progress=lambda done, total: update("embedding", done, total),
+            )
+        vectors = np.stack([embedding.vector(name) for name in counts.class_names])
+        runs = EmbeddingRuns(vectors[None], (self.experiment.seed,), counts.class_names)
+        record_embedding(counts, runs, embedder, self.manifest, key, seconds=time.monotonic() - started)
+
+    def _uncertainty(self, key: str) -> None:
+        experiment = self.experiment
+        predictions = load_predictions(self.folder / PREDICTIONS)
+        sections = experiment.pairs, experiment.uncertainty
+        seed, display = experiment.seed, self.display
+        measure_chance(predictions, self.embedder, *sections, self.manifest, key, seed=seed, display=display)
+
+
+def pair_counts(experiment: Experiment, predictions: Predictions) -> PairCounts:
+    """Count the pairs of some predictions as the experiment says."""
+    section = experiment.pairs
+    return count_pairs(
+        predictions,
+        k=section.k,
+        self_pairs=section.self_pairs,
+        missing_classes=section.missing_classes,
+        weighting=section.weighting,
+        temperature=section.temperature,
+    )
 
 
 def _parts(predictions: Predictions, splits: list[Dataset]) -> list[Predictions]:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ def save_predictions(predictions: Predictions, path: str | os.PathLike[str]) -> 
     """Write predictions as Parquet, whole or not at all; the same predictions give the same bytes.
 
     Columns: `id` and `split` (where known), `label` and `top1`..`topk` (class names), `prob1`..`probk`
-    (float32, where known). The schema's metadata holds `class_names` and `splits` (JSON lists), `dataset`
-    and `classifier`.
+    (float32) and `weight` (float64, where known). The schema's metadata holds `class_names` and `splits` (JSON
+    lists), `dataset` and `classifier`.
 
     Raises:
         ConfembError: the file cannot be written.
@@ -64,6 +65,8 @@ def save_predictions(predictions: Predictions, path: str | os.PathLike[str]) -> 
     if predictions.top_probs is not None:
         for rank in range(predictions.k):
             columns[f"prob{rank + 1}"] = pa.array(predictions.top_probs[:, rank], pa.float32())
+    if predictions.weights is not None:
+        columns["weight"] = pa.array(predictions.weights, pa.float64())
     metadata = {
         "class_names": json.dumps(predictions.class_names, ensure_ascii=False),
         "dataset": predictions.dataset,
@@ -81,9 +84,13 @@ def load_predictions(
     """Read predictions from Parquet, CSV or NPZ.
 
     * Parquet and CSV: columns `label` and `top1`..`topk` with class names or class indices, optionally
-      `prob1`..`probk`, `id` and `split`; other columns are passed over.
+      `prob1`..`probk`, `id`, `split` and `weight`; other columns are passed over.
     * NPZ: `labels` (N,) and one of `probs` (N, K), `logits` (N, K), `topk` or `top_classes` (N, k, with
-      `top_probs` (N, k) where known); optionally `class_names` (K,), `ids` (N,) and `splits` (N,).
+      `top_probs` (N, k) where known); optionally `class_names` (K,), `ids` (N,), `splits` (N,) and `weights` (N,).
+
+    A picture of several classes is a row for each of them, all with its `id` (and `split`) and its predictions, and
+    with a `weight` such as 1/m for m classes. In NPZ, `labels` may also be (N, K) of 0 and 1, a column for each class
+    and a row for each picture: every class of a picture then has the weight 1/m.
 
     Cells that are all class names are taken as names, else cells that are all whole numbers as indices.
     Where neither the file nor `class_names` says what the classes are, named ones are numbered by first
@@ -216,13 +223,9 @@ def _in_order(predictions: Predictions, class_names: tuple[str, ...]) -> Predict
     if predictions.class_names == class_names:
         return predictions
     new_index = positions(predictions.class_names, class_names)
-    return Predictions(
-        new_index[predictions.labels],
-        new_index[predictions.top_classes],
-        predictions.top_probs,
-        class_names,
-        predictions.ids,
-        predictions.splits,
-        dataset=predictions.dataset,
-        classifier=predictions.classifier,
+    return replace(
+        predictions,
+        labels=new_index[predictions.labels],
+        top_classes=new_index[predictions.top_classes],
+        class_names=class_names,
     )

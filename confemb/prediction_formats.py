@@ -6,17 +6,18 @@ Messages name the row or key; `confemb.prediction_files` puts the file's name be
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from confemb.class_cells import encode_classes
 from confemb.errors import ConfembError, quoted_list, unknown_name
 from confemb.files import read_arrays
-from confemb.predictions import Predictions, check_class_names, predictions_from_scores
+from confemb.predictions import Predictions, check_class_names, label_sets, predictions_from_scores
 
 _TOP_COLUMN = re.compile(r"top[0-9]+")
 _NPZ_ARRAYS = frozenset(
-    {"labels", "probs", "logits", "topk", "top_classes", "top_probs", "class_names", "ids", "splits"}
+    {"labels", "probs", "logits", "topk", "top_classes", "top_probs", "class_names", "ids", "splits", "weights"}
 )
 
 
@@ -50,6 +51,11 @@ def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
         if name not in table.column_names:
             return None
         column = table[name]
+        if pa.types.is_nested(column.type):
+            raise ConfembError(
+                f"column {name!r} holds {column.type}; a picture of several classes is a row for each of them, with "
+                "the same id and a weight."
+            )
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if column.null_count:
@@ -93,6 +99,7 @@ def _from_columns(
     indices, class_names = encode_classes(cells, class_names, row_name=row_name)
     probs = [_numbers(read(name), name, row_name) for name in prob_names if known_probs]
     ids, splits = (None if (column := read(name)) is None else column.astype(str) for name in ("id", "split"))
+    weights = _numbers(read("weight"), "weight", row_name) if "weight" in header else None
     return Predictions(
         indices["label"],
         np.stack([indices[name] for name in names[1:]], axis=1),
@@ -100,13 +107,14 @@ def _from_columns(
         class_names,
         ids,
         splits,
+        weights=weights,
         dataset=metadata.get("dataset", ""),
         classifier=metadata.get("classifier", ""),
     )
 
 
 def _numbers(column: np.ndarray | None, name: str, row_name: Callable[[int], str]) -> np.ndarray:
-    """Return a column of probabilities as (N,) float64, or name the first cell that is no number."""
+    """Return a column of numbers as (N,) float64, or name the first cell that is no number."""
     assert column is not None
     try:
         return column.astype(np.float64)
@@ -129,7 +137,7 @@ def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int) -> Predicti
             f"holds {quoted_list(contents)}."
         )
     values, labels = contents[forms[0]], contents["labels"]
-    if labels.ndim != 1 or values.ndim != 2 or len(labels) != len(values):
+    if labels.ndim not in (1, 2) or values.ndim != 2 or len(labels) != len(values):
         raise ConfembError(
             f"'labels' has shape {labels.shape} and {forms[0]!r} {values.shape}; they must be (N,) and "
             f"({'N, k' if forms[0].startswith('top') else 'N, K'}) with the same N."
@@ -137,6 +145,9 @@ def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int) -> Predicti
     names = given
     if "class_names" in contents:
         names = tuple(check_class_names([str(name) for name in contents["class_names"].tolist()]))
+    if labels.ndim == 2:
+        contents, names = _one_label_a_row(contents, forms[0], names)
+        values, labels = contents[forms[0]], contents["labels"]
     ids, splits = (contents[name].astype(str) if name in contents else None for name in ("ids", "splits"))
     columns = {"labels": _class_array(labels, "labels")}
     if forms[0] in ("probs", "logits"):
@@ -145,7 +156,7 @@ def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int) -> Predicti
         if names is None:
             names = tuple(map(str, range(values.shape[1])))
         indices, names = encode_classes(columns, names, row_name=lambda row: f"row {row}")
-        return predictions_from_scores(
+        predictions = predictions_from_scores(
             values,
             indices["labels"],
             names,
@@ -154,12 +165,37 @@ def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int) -> Predicti
             ids=ids,
             splits=splits,
         )
+        return replace(predictions, weights=contents.get("weights"))
     values = _class_array(values, forms[0])
     columns |= {f"{forms[0]}[:, {rank}]": values[:, rank] for rank in range(values.shape[1])}
     indices, names = encode_classes(columns, names, row_name=lambda row: f"row {row}")
     label_indices, *ranks = indices.values()
     top = np.stack(ranks, axis=1) if ranks else np.empty((len(labels), 0), np.int64)
-    return Predictions(label_indices, top, contents.get("top_probs"), names, ids, splits)
+    return Predictions(
+        label_indices, top, contents.get("top_probs"), names, ids, splits, weights=contents.get("weights")
+    )
+
+
+def _one_label_a_row(
+    contents: dict[str, np.ndarray], form: str, names: tuple[str, ...] | None
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Lay pictures whose `labels` are (N, K) of 0 and 1 out as rows of one true class; return the class names too."""
+    if "weights" in contents:
+        raise ConfembError(
+            "'weights' go with one true class on each row; where 'labels' has a column for each class, leave them out."
+        )
+    labels, values = contents["labels"], contents[form]
+    names = tuple(map(str, range(labels.shape[1]))) if names is None else names
+    picture, true, weights = label_sets(labels, pictures=len(values), classes=len(names))
+    by_picture = {name: contents[name] for name in (form, "top_probs", "ids", "splits") if name in contents}
+    by_picture.setdefault("ids", np.arange(len(values)).astype(str))
+    for name, column in by_picture.items():
+        if len(column) != len(values):
+            raise ConfembError(f"there are {len(values)} rows of {form!r} but {len(column)} {name}.")
+    # Names where the predicted classes are named: they are encoded together.
+    contents = {name: column[picture] for name, column in by_picture.items()}
+    contents["labels"] = true if values.dtype.kind != "U" else np.array(names)[true]
+    return contents if weights is None else contents | {"weights": weights}, names
 
 
 def _class_array(values: np.ndarray, name: str) -> np.ndarray:

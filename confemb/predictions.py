@@ -4,16 +4,23 @@ This is where a classifier of one's own enters: nothing here needs a neural-netw
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from confemb.errors import ConfembError
 
+# The lightest row: pairs are weighed in millionths, and none may come to nothing.
+LEAST_WEIGHT = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """The `k` most probable classes of N pictures, best first.
+
+    A picture that shows m classes stands as m rows, one for each true class, which share its id (and split) and its
+    predicted classes; each has a weight, by default 1/m, so that every picture counts the same.
 
     Attributes:
         labels: (N,) int32, the true class of each picture as an index into `class_names`.
@@ -22,6 +29,8 @@ class Predictions:
         class_names: the K class names; their order gives the meaning of every index.
         ids: (N,) str, the picture's id or path within its dataset, or None.
         splits: (N,) str, the part of the dataset each picture is from ("train", "test"), or None.
+        weights: (N,) float64, how much each row counts, from 0.000001 to 1; or None, where every row counts fully and
+            is a picture of its own.
         dataset: the dataset's name, or "".
         classifier: the classifier's name, or "".
     """
@@ -32,6 +41,7 @@ class Predictions:
     class_names: tuple[str, ...]
     ids: np.ndarray | None = None
     splits: np.ndarray | None = None
+    weights: np.ndarray | None = field(default=None, kw_only=True)
     dataset: str = field(default="", kw_only=True)
     classifier: str = field(default="", kw_only=True)
 
@@ -40,7 +50,8 @@ class Predictions:
 
         Raises:
             ConfembError: shapes that do not fit, an index out of range, a class twice in one row,
-                probabilities that are not finite or outside [0, 1], or duplicate class names.
+                probabilities that are not finite or outside [0, 1], duplicate class names, weights out of range, or
+                rows of one picture with different predictions or twice the same true class.
         """
         set_field = object.__setattr__
         names = tuple(check_class_names(self.class_names))
@@ -88,9 +99,34 @@ class Predictions:
                 if values.shape != labels.shape:
                     raise ConfembError(f"there are {len(labels)} rows but {values.size} {name}.")
                 set_field(self, name, values)
+        if self.weights is not None:
+            set_field(self, "weights", _check_weights(self.weights, len(labels)))
+            self._check_pictures()
+
+    def _check_pictures(self) -> None:
+        """Raise unless the rows of each picture agree in what was predicted and differ in the true class."""
+        picture = self.pictures()
+        _, first = np.unique(picture, return_index=True)
+        other = (self.top_classes != self.top_classes[first[picture]]).any(axis=1)
+        if other.any():
+            row = int(np.argmax(other))
+            assert self.ids is not None
+            raise ConfembError(
+                f"rows {first[picture[row]]} and {row} are of one picture ({self.ids[row]}) but predict different "
+                "classes: give every picture an id of its own, and its rows the same predictions."
+            )
+        cells = picture * len(self.class_names) + self.labels
+        if len(np.unique(cells)) < len(cells):
+            order = np.argsort(cells, kind="stable")
+            row = int(order[1:][np.diff(cells[order]) == 0].min())
+            assert self.ids is not None
+            raise ConfembError(
+                f"row {row} names the true class {self.class_names[self.labels[row]]!r} of the picture "
+                f"{self.ids[row]} once more: give every picture an id of its own, and each of its classes one row."
+            )
 
     def __len__(self) -> int:
-        """The number of pictures, N."""
+        """The number of rows, N: one for each picture, or for each true class of a picture."""
         return len(self.labels)
 
     @property
@@ -100,21 +136,35 @@ class Predictions:
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures, from 0 to 1, whose most probable class is the true one."""
-        return float(np.mean(self.top_classes[:, 0] == self.labels))
+        """The share of pictures, from 0 to 1, whose most probable class is the true one, or one of the true ones."""
+        return float(np.mean(self.hits()[:, 0]))
+
+    def pictures(self) -> np.ndarray:
+        """Return (N,) int64, which picture each row is of: 0, 1, ... in the order in which they first appear."""
+        if self.weights is None or self.ids is None:
+            return np.arange(len(self))
+        splits = self.ids if self.splits is None else self.splits
+        number: dict[tuple[str, str], int] = {}
+        keys = zip(self.ids.tolist(), splits.tolist(), strict=True)
+        return np.fromiter((number.setdefault(key, len(number)) for key in keys), np.int64, len(self))
+
+    def hits(self) -> np.ndarray:
+        """Return (P, k) bool for the P pictures, numbered as in `pictures`: which predicted classes are true ones."""
+        hit = self.top_classes == self.labels[:, None]
+        if self.weights is None:
+            return hit
+        picture = self.pictures()
+        found = np.zeros((int(picture.max()) + 1, self.k), bool)
+        np.logical_or.at(found, picture, hit)
+        return found
 
     def where(self, rows: np.ndarray) -> "Predictions":
-        """Return the predictions of some pictures only (`rows`: a mask or indices)."""
-        return Predictions(
-            self.labels[rows],
-            self.top_classes[rows],
-            None if self.top_probs is None else self.top_probs[rows],
-            self.class_names,
-            None if self.ids is None else self.ids[rows],
-            None if self.splits is None else self.splits[rows],
-            dataset=self.dataset,
-            classifier=self.classifier,
-        )
+        """Return some rows only (`rows`: a mask or indices)."""
+        by_row = ("labels", "top_classes", "top_probs", "ids", "splits", "weights")
+        taken: dict[str, Any] = {
+            name: None if (values := getattr(self, name)) is None else values[rows] for name in by_row
+        }
+        return replace(self, **taken)
 
 
 def predictions_from_scores(
@@ -133,14 +183,18 @@ def predictions_from_scores(
 
     Args:
         scores: (N, K) probabilities, each row summing to 1, or logits.
-        labels: (N,) true classes as indices.
+        labels: (N,) true classes as indices; or, for pictures of several classes, (N, K) booleans or 0 and 1, a column
+            for each class. Such a picture then stands as one row for each true class, see `label_sets`.
         class_names: the K names.
         k: how many classes to keep, 1 to K.
-        logits: whether `scores` are logits, to be turned into probabilities by a softmax.
-        ids, splits, dataset, classifier: as in `Predictions`.
+        logits: whether `scores` are logits, to be turned into probabilities by a softmax. (A network with a sigmoid
+            for each class: give its probabilities, whose rows need not sum to 1.)
+        ids, splits, dataset, classifier: as in `Predictions`, one for each row of `scores`; where pictures have several
+            classes and no ids, they get their row numbers.
 
     Raises:
-        ConfembError: a score that is not finite, a column count other than K, k out of range.
+        ConfembError: a score that is not finite, a column count other than K, k out of range, a picture without a
+            true class.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or scores.shape[1] != len(class_names):
@@ -168,16 +222,54 @@ def predictions_from_scores(
             block /= block.sum(axis=1, keepdims=True)
         top_classes[start : start + rows] = top
         top_probs[start : start + rows] = np.take_along_axis(block, top, axis=1)
+    labels, weights = np.asarray(labels), None
+    if labels.ndim == 2:
+        picture, labels, weights = label_sets(labels, pictures=len(scores), classes=len(class_names))
+        ids = np.arange(len(scores)).astype(str) if ids is None and weights is not None else ids
+        top_classes, top_probs = top_classes[picture], top_probs[picture]
+        ids, splits = (None if values is None else np.asarray(values)[picture] for values in (ids, splits))
     return Predictions(
-        np.asarray(labels),
+        labels,
         top_classes,
         top_probs,
         tuple(class_names),
         ids,
         splits,
+        weights=weights,
         dataset=dataset,
         classifier=classifier,
     )
+
+
+def label_sets(
+    indicators: np.ndarray, *, pictures: int, classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Lay pictures of several classes out as rows, one for each true class (the paper's section 6.2).
+
+    Args:
+        indicators: (N, K) booleans, or 0 and 1: whether each picture shows each class.
+        pictures, classes: the N and K that are expected.
+
+    Returns:
+        Which picture each row is of, its true class (both (M,) int64, by picture, then class), and (M,) weights 1/m
+        for the m classes of a picture; None where every picture has a single one.
+
+    Raises:
+        ConfembError: another shape, anything but 0 and 1, a picture without a true class.
+    """
+    indicators = np.asarray(indicators)
+    if indicators.shape != (pictures, classes):
+        raise ConfembError(
+            f"labels have shape {indicators.shape}; with {pictures} pictures and {classes} classes they must be "
+            f"({pictures},), or ({pictures}, {classes}) where a picture may show several classes."
+        )
+    if indicators.dtype.kind not in "biu" or (indicators.dtype.kind != "b" and not np.isin(indicators, (0, 1)).all()):
+        raise ConfembError("labels with a column for each class must hold 0 and 1, or booleans, only.")
+    found = indicators.sum(axis=1)
+    if (found == 0).any():
+        raise ConfembError(f"picture {int(np.argmin(found))} has no true class: give it one, or leave it out.")
+    picture, labels = np.nonzero(indicators)
+    return picture, labels, None if (found == 1).all() else 1.0 / found[picture]
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
@@ -192,6 +284,21 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
         top[:, rank] = left.argmax(axis=1)
         left[every_row, top[:, rank]] = -np.inf
     return top
+
+
+def _check_weights(weights: np.ndarray, rows: int) -> np.ndarray:
+    """Return (N,) float64 weights, or raise ConfembError naming the first row that is out of range."""
+    weights = np.asarray(weights)
+    if weights.dtype.kind not in "fiu" or weights.shape != (rows,):
+        raise ConfembError(
+            f"weights have shape {weights.shape} and type {weights.dtype}; they must be ({rows},) numbers."
+        )
+    weights = weights.astype(np.float64)
+    bad = ~((weights >= LEAST_WEIGHT) & (weights <= 1))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ConfembError(f"row {row} has the weight {weights[row]}; weights must be from {LEAST_WEIGHT:f} to 1.")
+    return weights
 
 
 def check_k(k: int, available: int, *, what: str = "classes") -> None:

@@ -87,7 +87,9 @@ def load_pretrained(
         ConfembError: weights that cannot be had or read, or that are another network's; the message says what differs.
     """
     where = os.fspath(weights)
-    path = fetch_weights(where, cache_dir=cache_dir, progress=progress) if is_weights_name(where) else Path(where)
+    # What looks like a published name and is no file is one that was misspelt: fetching it says so.
+    published = is_weights_name(where) or (":" in where and not Path(where).exists())
+    path = fetch_weights(where, cache_dir=cache_dir, progress=progress) if published else Path(where)
     checkpoint = read_checkpoint(path)
     naming = find_naming(checkpoint.arrays)
     said = _description(where, path, checkpoint)

@@ -1,25 +1,30 @@
 """Result folders: embedding pair counts into one, opening one, writing its report."""
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from confemb.embedders import Embedder, embed_runs, make_embedder
+from confemb.bootstrap import CellResampling, PictureResampling, Resampling
+from confemb.embedders import ClassifierEmbedder, Embedder, embed_runs, is_deterministic, make_pair_embedder
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
-from confemb.experiment import EmbeddingSection
+from confemb.experiment import EmbeddingSection, PairsSection, UncertaintySection, reference_names
 from confemb.files import make_folder
 from confemb.pairs import PairCounts
 from confemb.prediction_files import load_predictions, save_predictions
 from confemb.predictions import Predictions
 from confemb.progress import Display
 from confemb.provenance import Manifest, stage_key, versions
-from confemb.references import REFERENCES
-from confemb.similarity import SimilarityMatrix
+from confemb.references import left_out, open_reference
 from confemb.statistics import group_of
+from confemb.uncertainty import UNCERTAINTY_FILES, Uncertainty, choose_effort, measure_uncertainty
+
+if TYPE_CHECKING:
+    from confemb.reporting.result import KnownReference
 
 HISTORY = "history.csv"
 PREDICTIONS = "predictions.parquet"
@@ -38,7 +43,10 @@ def embed_predictions(
     title: str,
     description: str = "",
     groups: Mapping[str, Sequence[str]] | None = None,
-    reference: str | None = None,
+    references: Sequence[str] = (),
+    item: str = "picture",
+    pairs: PairsSection | None = None,
+    uncertainty: UncertaintySection | None = None,
     source: dict[str, Any],
     display: Display | None = None,
 ) -> str:
@@ -53,7 +61,10 @@ def embed_predictions(
         title: the report's heading.
         description: a sentence under it.
         groups: group name -> class names, which the report tells apart; classes may be in none.
-        reference: a registered reference to compare with.
+        references: names of references to compare with, see `confemb.references.open_reference`.
+        item: what was classified, one of it, as the report calls it: "picture", "text".
+        pairs: how the counts were weighted, for drawing the pictures anew; by default each pair counts once.
+        uncertainty: how much is drawn anew to tell how far the result is chance.
         source: facts about where the counts come from, recorded.
         display: where progress shows.
 
@@ -66,24 +77,34 @@ def embed_predictions(
             written to.
     """
     display = display or Display()
-    embedder = make_embedder(section.name, section.options)
+    embedder = make_pair_embedder(section.name, section.options)
     groups = {name: list(members) for name, members in (groups or {}).items()}
     group_of(counts.class_names, groups)
-    if reference is not None:
-        REFERENCES.get(reference)
+    for reference in references:
+        open_reference(reference).similarity(counts.class_names)
     manifest = Manifest(make_folder(folder))
     if "experiment" in manifest.values:
         raise ConfembError(f"{folder} holds the result of an experiment; choose another folder with --out.")
     earlier = manifest.file(PREDICTIONS)
     manifest.stages.clear()
     manifest.values.update(title=title, description=description, source=source)
-    manifest.values["report"] = {"groups": groups, "reference": reference}
+    manifest.values["report"] = {"groups": groups, "reference": list(references), "item": item}
     files = []
     if predictions is not None:
         save_predictions(predictions, folder / PREDICTIONS)
         files.append(PREDICTIONS)
     key = stage_key("embed", source, seed, section.model_dump(mode="json"))
     embed_counts(counts, embedder, range(seed, seed + section.seeds), manifest, key, display=display, files=files)
+    measure_chance(
+        predictions,
+        embedder,
+        pairs or PairsSection(),
+        uncertainty or UncertaintySection(),
+        manifest,
+        key,
+        seed=seed,
+        display=display,
+    )
     if predictions is None and earlier is not None:
         # Of the result that was in this folder before: it is not this one's.
         earlier.unlink(missing_ok=True)
@@ -101,22 +122,93 @@ def embed_counts(
     files: list[str],
 ) -> None:
     """Embed counts once for each seed, save counts and runs, and record the stage "embed" (with `files` too)."""
-    display.stage(f"embed: {counts.total:,} pairs of {len(counts.class_names)} classes, {len(seeds)} seeds")
+    often = "no seed" if is_deterministic(embedder) else f"{len(seeds)} seeds"
+    display.stage(f"embed: {counts.total:,} pairs of {len(counts.class_names)} classes, {often}")
     started = time.monotonic()
     with display.bar() as update:
         runs = embed_runs(embedder, counts, seeds, progress=lambda done, total: update("embedding", done, total))
+    record_embedding(counts, runs, embedder, manifest, key, seconds=time.monotonic() - started, files=files)
+
+
+def record_embedding(
+    counts: PairCounts,
+    runs: EmbeddingRuns,
+    embedder: Embedder | ClassifierEmbedder,
+    manifest: Manifest,
+    key: str,
+    *,
+    seconds: float,
+    files: Sequence[str] = (),
+) -> None:
+    """Save counts and runs, and record the stage "embed" (with `files` too)."""
     counts.save(manifest.folder / PAIRS)
     runs.save(manifest.folder / RUNS)
     manifest.record(
         "embed",
         key,
         [*files, PAIRS, RUNS],
-        seconds=round(time.monotonic() - started, 1),
+        seconds=round(seconds, 1),
         embedder=repr(embedder),
-        seeds=list(seeds),
+        deterministic=is_deterministic(embedder),
+        looks_into_classifier=isinstance(embedder, ClassifierEmbedder),
+        seeds=list(runs.seeds),
         pairs={"total": counts.total, "k": counts.k, "self_pairs": counts.self_pairs},
         versions=versions(),
     )
+
+
+def measure_chance(
+    predictions: Predictions | None,
+    embedder: Embedder | ClassifierEmbedder,
+    pairs: PairsSection,
+    section: UncertaintySection,
+    manifest: Manifest,
+    key: str,
+    *,
+    seed: int,
+    display: Display,
+) -> None:
+    """Measure how far the result in the manifest's folder is chance, and record the stage "uncertainty".
+
+    Where there are no predictions, the counts are those of a confusion matrix, and its cells are drawn anew. Nothing
+    is measured for an embedder that looks into the classifier (other predictions would change nothing of its inside),
+    nor for counts of several ranks without predictions (which pairs are of one picture is not known).
+    """
+    # What an earlier measurement left is no part of this result.
+    manifest.save()
+    for name in UNCERTAINTY_FILES:
+        (manifest.folder / name).unlink(missing_ok=True)
+    if isinstance(embedder, ClassifierEmbedder):
+        return
+    counts, runs = PairCounts.load(manifest.folder / PAIRS), EmbeddingRuns.load(manifest.folder / RUNS)
+    effort = choose_effort(embedder, len(counts.class_names), **section.model_dump())
+    if effort.none or (predictions is None and (counts.k > 1 or counts.unit < 1)):
+        return
+    display.stage(f"uncertainty: {effort.pictures} bootstrap replicates, {effort.split_halves} split halves")
+    started = time.monotonic()
+    resampling: Resampling
+    if predictions is None:
+        resampling = CellResampling(counts, seed)
+    else:
+        weighting, temperature = pairs.weighting, pairs.temperature
+        resampling = PictureResampling(predictions, counts.k, counts.self_pairs, weighting, temperature, seed)
+    with display.bar() as update:
+        found = measure_uncertainty(resampling, embedder, runs, effort, seed=seed, progress=update)
+    files = found.save(manifest.folder)
+    manifest.record(
+        "uncertainty",
+        key,
+        files,
+        seconds=round(time.monotonic() - started, 1),
+        effort=dataclasses.asdict(effort),
+        drawn="cells of the confusion matrix" if predictions is None else "pictures",
+        versions=versions(),
+    )
+
+
+def load_uncertainty(manifest: Manifest) -> Uncertainty:
+    """Return what is known of the uncertainty of the result in a manifest's folder; empty where it was not measured."""
+    return Uncertainty.load(manifest.folder, list(manifest.stages.get("uncertainty", {}).get("files", {})))
 
 
 def write_result_report(folder: Path, *, display: Display | None = None) -> str:
@@ -135,21 +227,25 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> str:
     values = manifest.values
     (display or Display()).stage("report: tables, figures, report.html")
     shown = values["experiment"]["report"] if "experiment" in values else values["report"]
-    reference = shown.get("reference")
+    runs = EmbeddingRuns.load(folder / RUNS)
     predictions, history, examples = (manifest.file(name) for name in (PREDICTIONS, HISTORY, EXAMPLES))
     summary = write_report(
         Result(
             title=values["title"],
             description=values["description"],
             counts=PairCounts.load(folder / PAIRS),
-            runs=EmbeddingRuns.load(folder / RUNS),
+            runs=runs,
             manifest=values,
             predictions=None if predictions is None else load_predictions(predictions),
             history=None if history is None else pd.read_csv(history),
             examples=None if examples is None else load_examples(examples),
             groups=shown["groups"],
-            reference=None if reference is None else load_reference(reference),
-            reference_name=f"the {reference}",
+            references=[_known_reference(name, runs.class_names) for name in reference_names(shown.get("reference"))],
+            # A result of an earlier version does not say.
+            item=shown.get("item", "picture"),
+            uncertainty=load_uncertainty(manifest),
+            deterministic=manifest.stages["embed"].get("deterministic", False),
+            from_classifier=manifest.stages["embed"].get("looks_into_classifier", False),
         ),
         folder,
     )
@@ -167,6 +263,11 @@ def open_result(folder: Path) -> Manifest:
     return manifest
 
 
-def load_reference(name: str) -> SimilarityMatrix:
-    """Return the registered reference `name`; raises ConfembError for an unknown one."""
-    return REFERENCES.get(name)()
+def _known_reference(name: str, class_names: Sequence[str]) -> "KnownReference":
+    """Return what a reference says of the classes."""
+    from confemb.reporting.result import KnownReference
+
+    reference = open_reference(name)
+    similarity = reference.similarity(class_names)
+    missing = tuple(left_out(class_names, similarity))
+    return KnownReference(reference.title, similarity, reference.noise_ceiling(class_names), missing)

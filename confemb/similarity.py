@@ -146,7 +146,7 @@ class Agreement:
     Attributes:
         spearman, pearson: correlations from -1 to 1 over the pairs; NaN with fewer than three pairs.
         pairs: how many pairs were compared.
-        nearest_right: in how many columns the nearest class is the reference's nearest.
+        nearest_right: in how many columns the nearest class is the reference's nearest, or one of them.
         nearest_columns: how many classes' columns both know completely.
         nearest_wrong: (class, nearest here, nearest in the reference) where they differ.
     """
@@ -159,6 +159,21 @@ class Agreement:
     nearest_wrong: tuple[tuple[str, str, str], ...]
 
 
+def on_common_classes(a: SimilarityMatrix, b: SimilarityMatrix) -> tuple[SimilarityMatrix, SimilarityMatrix]:
+    """Return both over the classes that they have in common, in the order of `b`.
+
+    Raises:
+        ConfembError: fewer than two classes in common.
+    """
+    known = set(a.class_names)
+    common = tuple(name for name in b.class_names if name in known)
+    if len(common) < 2:
+        raise ConfembError(
+            f"the two results have {len(common)} classes in common; at least 2 are needed (class names must be alike)."
+        )
+    return a.restricted_to(common), b.restricted_to(common)
+
+
 def agreement(similarity: SimilarityMatrix, reference: SimilarityMatrix) -> Agreement:
     """Compare a similarity with a reference over the classes and pairs that both know.
 
@@ -167,13 +182,8 @@ def agreement(similarity: SimilarityMatrix, reference: SimilarityMatrix) -> Agre
     """
     from scipy import stats
 
-    common = tuple(name for name in reference.class_names if name in similarity.class_names)
-    if len(common) < 2:
-        raise ConfembError(
-            f"the two results have {len(common)} classes in common; at least 2 are needed (class names must be alike)."
-        )
-    ours, theirs = similarity.restricted_to(common), reference.restricted_to(common)
-    upper = np.triu_indices(len(common), k=1)
+    ours, theirs = on_common_classes(similarity, reference)
+    upper = np.triu_indices(len(ours.class_names), k=1)
     x, y = ours.values[upper], theirs.values[upper]
     known = ~(np.isnan(x) | np.isnan(y))
     x, y = x[known], y[known]
@@ -183,7 +193,8 @@ def agreement(similarity: SimilarityMatrix, reference: SimilarityMatrix) -> Agre
     columns = [name for name in theirs.complete_classes() if name in complete_here]
     for name in columns:
         here, there = ours.ranked(name)[0][0], theirs.ranked(name)[0][0]
-        if here != there:
+        # Several classes may be equally near in the reference: any of them is right.
+        if theirs.between(name, here) < theirs.between(name, there):
             wrong.append((name, here, there))
     return Agreement(
         spearman=float(stats.spearmanr(x, y).statistic) if enough else float("nan"),

@@ -70,21 +70,19 @@ def summarise_runs(runs: EmbeddingRuns, *, differences: int = 6) -> RunSummary:
         differences: how many of the pairs that differ most between two basins to keep.
     """
     names = runs.class_names
-    upper = np.triu_indices(len(names), k=1)
     values = _pair_cosines(runs)
     if len(runs) == 1:
-        return RunSummary(SimilarityMatrix(_square(values[0], len(names)), names), 0, float("nan"), None)
+        return RunSummary(SimilarityMatrix(pair_square(values[0], len(names)), names), 0, float("nan"), None)
     low, median, high = np.percentile(values, [2.5, 50.0, 97.5], axis=0)
-    low, median, high = (_square(pairs, len(names)) for pairs in (low, median, high))
+    low, median, high = (pair_square(pairs, len(names)) for pairs in (low, median, high))
     similarity = SimilarityMatrix(median, names, low, high)
     if values.shape[1] == 0:
         return RunSummary(similarity, 0, float("nan"), None)
-    distances = np.array([np.sqrt(np.mean((values - row) ** 2, axis=1, dtype=np.float64)) for row in values])
     return RunSummary(
         similarity,
-        int(np.argmin(distances.sum(axis=1))),
+        int(np.argmin(_distances(values).sum(axis=1))),
         _mean_rank_correlation(values),
-        _find_basins(values, distances, upper, names, differences),
+        find_basins(values, names, differences=differences),
     )
 
 
@@ -97,7 +95,7 @@ def _pair_cosines(runs: EmbeddingRuns) -> np.ndarray:
     return values
 
 
-def _square(pairs: np.ndarray, size: int) -> np.ndarray:
+def pair_square(pairs: np.ndarray, size: int) -> np.ndarray:
     """Lay upper-triangle values out as a symmetric (size, size) matrix with ones on the diagonal."""
     square = np.eye(size)
     rows, columns = np.triu_indices(size, k=1)
@@ -136,17 +134,27 @@ def rank_correlations(values: np.ndarray) -> np.ndarray:
     return correlations
 
 
-def _find_basins(
-    values: np.ndarray,
-    distances: np.ndarray,
-    upper: tuple[np.ndarray, np.ndarray],
-    names: Sequence[str],
-    differences: int,
-) -> Basins | None:
-    """Cut the average-linkage tree of the runs in two; return the groups if they stand clearly apart."""
+def _distances(values: np.ndarray) -> np.ndarray:
+    """Return (S, S) the root mean square difference of every two rows of (S, P) values."""
+    return np.array([np.sqrt(np.mean((values - row) ** 2, axis=1, dtype=np.float64)) for row in values])
+
+
+def find_basins(values: np.ndarray, class_names: Sequence[str], *, differences: int = 6) -> Basins | None:
+    """Return the two groups that runs, or networks, fall into; None where they form one.
+
+    The average-linkage tree of the root mean square differences is cut in two; the groups count as basins only
+    with a mean silhouette of at least 0.70.
+
+    Args:
+        values: (S, P) similarities, a row for each run, a column for each pair of classes in upper-triangle order.
+        class_names: the K class names.
+        differences: how many of the pairs that differ most between the basins to name.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
+    distances = _distances(values)
+    upper = np.triu_indices(len(class_names), k=1)
     if len(values) < FEWEST_RUNS_FOR_BASINS or not distances.any():
         return None
     group = fcluster(linkage(squareform(distances, checks=False), "average"), 2, criterion="maxclust")
@@ -162,7 +170,9 @@ def _find_basins(
         (tuple(int(i) for i in members[0]), tuple(int(i) for i in members[1])),
         score,
         tuple(
-            PairDifference(names[upper[0][p]], names[upper[1][p]], (float(medians[0][p]), float(medians[1][p])))
+            PairDifference(
+                class_names[upper[0][p]], class_names[upper[1][p]], (float(medians[0][p]), float(medians[1][p]))
+            )
             for p in most
         ),
     )
@@ -328,7 +338,7 @@ def run_agreement(runs: EmbeddingRuns, reference: SimilarityMatrix) -> RunAgreem
         return None
     columns = np.array([theirs.index(name) for name in theirs.complete_classes()], dtype=np.intp)
     blind = np.where(np.eye(len(common), dtype=bool), -np.inf, theirs.values)
-    nearest = blind[columns].argmax(axis=1)
+    nearest = blind[columns].max(axis=1)
     index = {name: i for i, name in enumerate(runs.class_names)}
     rows = np.array([index[name] for name in common])
     wanted_ranks = stats.rankdata(wanted)
@@ -338,5 +348,6 @@ def run_agreement(runs: EmbeddingRuns, reference: SimilarityMatrix) -> RunAgreem
         ranks = stats.rankdata(ours[upper][known])
         spearman.append(np.corrcoef(ranks, wanted_ranks)[0, 1])
         np.fill_diagonal(ours, -np.inf)
-        right.append(int((ours[columns].argmax(axis=1) == nearest).sum()))
+        # Several classes may be equally near in the reference: any of them is right.
+        right.append(int((blind[columns, ours[columns].argmax(axis=1)] == nearest).sum()))
     return RunAgreement(np.array(spearman), np.array(right), len(columns))

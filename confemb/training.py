@@ -80,6 +80,7 @@ def train(
     seed: int,
     checkpoint_folder: Path,
     report: Report | None = None,
+    keep: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """Train `network` in place; go on from `checkpoint_folder` where an earlier call was stopped.
 
@@ -95,6 +96,8 @@ def train(
         seed: draws order and augmentation.
         checkpoint_folder: holds the state after every epoch; whoever calls removes it in the end.
         report: called about once a second with the progress.
+        keep: called with each epoch of `settings.keep_epochs` when it is done, `network` holding its weights; a
+            training that goes on does not call it again for epochs whose checkpoint is there.
 
     Returns:
         The history, a row for each epoch: epoch, train_loss, train_accuracy, test_loss, test_accuracy, seconds.
@@ -158,6 +161,9 @@ def train(
             if test is not None:
                 row["test_loss"], row["test_accuracy"] = evaluate(network, test)
             history.append(row | {"seconds": seconds})
+            # Before the checkpoint: a training stopped in between does this epoch again.
+            if keep is not None and epoch in (settings.keep_epochs or ()):
+                keep(epoch)
             checkpoints.save(epoch, state, history)
     _put_back(network, state)
     return pd.DataFrame(history).astype({"epoch": int})

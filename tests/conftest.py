@@ -1,7 +1,9 @@
 """Fixtures shared by all tests, and one reproducible Hypothesis profile."""
 
 import importlib.util
+import io
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -44,6 +46,61 @@ def predictions() -> Predictions:
         dataset="blocks",
         classifier="noise",
     )
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Call the command line in this process; returns (exit status, stdout, stderr)."""
+
+    from confemb import cli
+
+    def call(*arguments, stdin=b""):
+        monkeypatch.setattr(sys, "argv", ["confemb", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        shown = capsys.readouterr()
+        return stop.value.code or 0, shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture
+def refused(run):
+    """Call the command line, which must refuse with one sentence and status 2; returns the sentence."""
+
+    def call(*arguments, **options):
+        status, out, err = run(*arguments, **options)
+        assert (status, out) == (2, ""), err
+        assert re.fullmatch(r"confemb: [^\n]+\.\n", err), err
+        return err
+
+    return call
+
+
+@pytest.fixture
+def files(predictions, tmp_path):
+    """Write the 200 predictions of six classes in every format."""
+    from confemb.prediction_files import save_predictions
+
+    names = predictions.class_names
+    save_predictions(predictions, tmp_path / "p.parquet")
+    named = [
+        [names[label], *(names[c] for c in top), *map(repr, map(float, probs))]
+        for label, top, probs in zip(predictions.labels, predictions.top_classes, predictions.top_probs, strict=True)
+    ]
+    lines = ["label,top1,top2,top3,prob1,prob2,prob3", *map(",".join, named)]
+    (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
+    np.savez(
+        tmp_path / "p.npz",
+        labels=predictions.labels,
+        top_classes=predictions.top_classes,
+        top_probs=predictions.top_probs,
+        class_names=np.array(names),
+    )
+    (tmp_path / "classes.txt").write_text("\n".join(names) + "\n")
+    return tmp_path
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ HEAVY = {
     "gensim",
     "jax",
     "matplotlib",
+    "nltk",
     "onnxruntime",
     "optax",
     "orbax",
@@ -32,7 +33,7 @@ FLOORS = [
     {"files", "registry"},
     {"class_cells", "embedding", "pairs", "prediction_files", "prediction_formats", "predictions", "similarity"},
     {"<stages>"},
-    {"pipeline"},
+    {"pipeline", "series", "unknown_run"},
     {"commands"},
     {"cli", "__main__"},
 ]

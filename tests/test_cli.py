@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import re
@@ -14,65 +13,14 @@ import confemb
 from confemb import cli
 from confemb.checkpoints import Checkpoints
 from confemb.embedding import ClassEmbedding
-from confemb.prediction_files import save_predictions
 
 NAMES = ["a", "b", "c", "x", "y", "z"]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Call the command line in this process; returns (exit status, stdout, stderr)."""
-
-    def call(*arguments, stdin=b""):
-        monkeypatch.setattr(sys, "argv", ["confemb", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        shown = capsys.readouterr()
-        return stop.value.code or 0, shown.out, shown.err
-
-    return call
-
-
-@pytest.fixture
-def refused(run):
-    """Call the command line, which must refuse with one sentence and status 2; returns the sentence."""
-
-    def call(*arguments, **options):
-        status, out, err = run(*arguments, **options)
-        assert (status, out) == (2, ""), err
-        assert re.fullmatch(r"confemb: [^\n]+\.\n", err), err
-        return err
-
-    return call
 
 
 @pytest.fixture
 def no_figures(monkeypatch):
     """Leave the figures out, which take most of an embedding's time and have tests of their own."""
     monkeypatch.setattr("confemb.reporting.write.write_figures", lambda analysis, folder: {})
-
-
-@pytest.fixture
-def files(predictions, tmp_path):
-    """Write the 200 predictions of six classes in every format."""
-    save_predictions(predictions, tmp_path / "p.parquet")
-    named = [
-        [NAMES[label], *(NAMES[c] for c in top), *map(repr, map(float, probs))]
-        for label, top, probs in zip(predictions.labels, predictions.top_classes, predictions.top_probs, strict=True)
-    ]
-    lines = ["label,top1,top2,top3,prob1,prob2,prob3", *map(",".join, named)]
-    (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
-    np.savez(
-        tmp_path / "p.npz",
-        labels=predictions.labels,
-        top_classes=predictions.top_classes,
-        top_probs=predictions.top_probs,
-        class_names=np.array(NAMES),
-    )
-    (tmp_path / "classes.txt").write_text("\n".join(NAMES) + "\n")
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +33,7 @@ def embedded(tmp_path_factory):
     top = np.array([generator.permutation(3) + start for start in block])
     rows = [[NAMES[label], *(NAMES[c] for c in classes)] for label, classes in zip(labels, top, strict=True)]
     (folder / "p.csv").write_text("\n".join(["label,top1,top2,top3", *map(",".join, rows)]) + "\n")
-    done = process("embed", "p.csv", "--out", "result", "--seeds", "3", cwd=folder)
+    done = process("embed", "p.csv", "--out", "result", "--seeds", "3", "--bootstraps", "4", cwd=folder)
     return folder, done
 
 
@@ -157,7 +105,7 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path):
 def test_embedding_twice_gives_the_same_bytes(run, embedded, monkeypatch):
     folder, _ = embedded
     monkeypatch.chdir(folder)
-    status, _, err = run("embed", "p.csv", "--out", "again", "--seeds", 3)
+    status, _, err = run("embed", "p.csv", "--out", "again", "--seeds", 3, "--bootstraps", 4)
     assert (status, err) == (0, "")
     first, second = (
         {str(p.relative_to(folder / name)): p.read_bytes() for p in (folder / name).rglob("*") if p.is_file()}
@@ -165,6 +113,30 @@ def test_embedding_twice_gives_the_same_bytes(run, embedded, monkeypatch):
     )
     assert set(first) == set(second)
     assert {name for name in first if first[name] != second[name]} <= {"manifest.json", "report.html"}
+
+
+def test_bootstraps_decide_how_much_is_measured(run, files, no_figures):
+    def embed(out, *options):
+        status, _, err = run("embed", files / "p.npz", "--out", files / out, "--embedder", "balanced", *options)
+        assert (status, err) == (0, "")
+        return json.loads((files / out / "manifest.json").read_text())["stages"].get("uncertainty")
+
+    measured = embed("default")
+    assert measured["effort"] == {"pictures": 200, "split_halves": 10, "dimension_splits": 5}
+    assert set(measured["files"]) == {"similarity_intervals.npz", "reliability.json"}
+    assert embed("few", "--bootstraps", 5)["effort"]["pictures"] == 5
+    assert embed("none", "--bootstraps", 0) is None
+    assert not (files / "none" / "reliability.json").exists()
+
+
+def test_a_confusion_matrix_has_its_cells_drawn(run, files, no_figures):
+    rows = ["," + ",".join("abc"), "a,30,5,1", "b,4,40,2", "c,0,3,20"]
+    (files / "confusions.csv").write_text("\n".join(rows) + "\n")
+    status, _, _ = run("embed", files / "confusions.csv", "--out", files / "c", "--embedder", "counts")
+    assert status == 0
+    manifest = json.loads((files / "c" / "manifest.json").read_text())
+    assert manifest["stages"]["uncertainty"]["drawn"] == "cells of the confusion matrix"
+    assert "pictures [" in run("similar", files / "c", "a")[1]
 
 
 def test_every_format_gives_the_same_vectors(run, files, no_figures):
@@ -238,86 +210,6 @@ def test_few_classes_work(run, tmp_path, size):
     status, out, err = run("similar", tmp_path / "out", "a")
     assert status == 0, err
     assert len(out.splitlines()) == size - 1
-
-
-TABLE = "label,top1,top2,top3\n" + "a,a,b,c\nb,b,c,a\nc,c,a,b\n" * 4
-
-
-@pytest.mark.parametrize(
-    ("content", "options", "message"),
-    [
-        (TABLE + "a,a,b\n", [], r"p\.csv.*line 14 .*3 cells"),
-        (TABLE + "a,a,b,\n", [], r"p\.csv.*(line 14|row 12)"),
-        (TABLE + "a,a,b,b\n", [], r"p\.csv.*row 12 predicts the same class twice \(a, b, b\)"),
-        (TABLE.replace("a,a,b,c", "d,a,b,c"), [], "1 of 4 classes have no picture: 'a'|no picture"),
-        (TABLE.replace("label", "labels"), [], r"p\.csv: there is no column 'label'"),
-        (TABLE.replace("top2", "top3").replace("top3,top3", "top3,top4"), [], "there is no column 'top2'"),
-        (TABLE, ["-k", "4"], r"k = 4 is out of range: there are 3 predicted classes for each picture"),
-        (TABLE, ["-k", "0"], "k = 0 is out of range"),
-        (TABLE, ["--dim", "0"], r"embedding\.dim = 0 is not allowed"),
-        (TABLE, ["--embedder", "skipgra"], "unknown embedder 'skipgra': did you mean 'skipgram'"),
-        (TABLE, ["--reference", "papers"], "unknown reference 'papers': did you mean 'paper'"),
-        (TABLE, ["--self-pairs", "keeps"], "unknown value 'keeps' in --self-pairs: did you mean 'keep'"),
-        (TABLE, ["--missing-classes", "drip"], "unknown value 'drip' in --missing-classes: did you mean 'drop'"),
-        (TABLE, ["--classes", "none.txt"], r"none\.txt"),
-        ("label,top1,top2,prob1,prob2\na,a,b,nan,0.1\nb,b,a,0.6,0.4\n", [], "probability nan at rank 1"),
-        ("label,top1,top2,prob1,prob2\na,a,b,inf,0.1\nb,b,a,0.6,0.4\n", [], "probability inf at rank 1"),
-        ("label,top1,top2,prob1,prob2\na,a,b,0.9,0.1\nb,b,a,much,0.4\n", [], "'much' in column 'prob1'"),
-        ("label,top1,top2,prob1,prob2\na,a,b,0.1,0.9\nb,b,a,0.6,0.4\n", [], "row 0 has probabilities that rise"),
-        (",a,b\na,3,1\nb,1,-2\n", [], r"p\.csv"),
-        (",a,b\na,3,1\nb,1,2.5\n", [], r"p\.csv"),
-        ("", [], r"p\.csv is empty"),
-        ("label,top1,top2\n", [], r"p\.csv"),
-    ],
-)
-def test_wrong_tables_and_options_are_refused(refused, tmp_path, content, options, message):
-    (tmp_path / "p.csv").write_text(content)
-    assert re.search(message, refused("embed", tmp_path / "p.csv", "--out", tmp_path / "out", *options))
-    assert not (tmp_path / "out" / "manifest.json").exists()
-
-
-def test_labels_out_of_range_are_refused(refused, tmp_path):
-    (tmp_path / "p.csv").write_text("label,top1,top2\n0,0,1\n1,1,2\n7,2,1\n")
-    (tmp_path / "classes.txt").write_text("a\nb\nc\n")
-    message = refused("embed", tmp_path / "p.csv", "--classes", tmp_path / "classes.txt", "--out", tmp_path / "out")
-    assert re.search(r"p\.csv.*7.*3 classes", message)
-
-
-def test_class_names_that_stand_twice_are_refused(refused, tmp_path, files):
-    (tmp_path / "twice.txt").write_text("a\nb\nc\nx\ny\na\n")
-    message = refused("embed", files / "p.npz", "--classes", tmp_path / "twice.txt", "--out", tmp_path / "out")
-    assert "the class name 'a' stands twice (classes 0 and 5)" in message
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"probs": np.array([[0.5, 0.5], [np.nan, 0.5]])}, "row 1 has the score nan"),
-        ({"logits": np.array([[0.5, 0.5], [np.inf, 0.5]])}, "row 1 has the score inf"),
-        ({"probs": np.ones((3, 2)) / 2}, r"p\.npz: .*(2|3)"),
-        ({"probs": np.ones((2, 2)) / 2, "class_names": np.array(["a", "a"])}, "the class name 'a' stands twice"),
-        ({"probs": np.ones((2, 2)) / 2, "class_names": np.array(["a", "b", "c"])}, r"p\.npz: "),
-        ({"other": np.ones(2)}, r"p\.npz: "),
-    ],
-)
-def test_wrong_arrays_are_refused(refused, tmp_path, arrays, message):
-    np.savez(tmp_path / "p.npz", labels=np.array([0, 1]), **arrays)
-    assert re.search(message, refused("embed", tmp_path / "p.npz", "--out", tmp_path / "out"))
-
-
-@pytest.mark.parametrize("damage", [lambda b: b[:-30], lambda b: b[:100] + b"\0" * 50 + b[150:], lambda b: b[4:]])
-def test_a_broken_parquet_is_refused(refused, files, damage):
-    (files / "p.parquet").write_bytes(damage((files / "p.parquet").read_bytes()))
-    assert "p.parquet" in refused("embed", files / "p.parquet", "--out", files / "out")
-
-
-def test_files_and_folders_that_cannot_be_used(refused, files):
-    assert "none.csv does not exist" in refused("embed", files / "none.csv", "--out", files / "out")
-    assert "is a folder: give a file in it" in refused("embed", files, "--out", files / "out")
-    assert "cannot make the folder" in refused("embed", files / "p.csv", "--out", files / "p.npz" / "out")
-    (files / "p.txt").write_text(TABLE)
-    assert "unknown suffix '.txt'" in refused("embed", files / "p.txt", "--out", files / "out")
-    assert "standard input is empty" in refused("embed", "-", "--out", files / "out")
 
 
 MINI = """
@@ -436,11 +328,14 @@ def test_similar_lists_the_nearest_first(run, embedded):
     result = embedded[0] / "result"
     status, out, err = run("similar", result, "a")
     assert (status, err) == (0, "")
-    lines = [re.fullmatch(r"(\w) +([+-]\d\.\d{3})  \[([+-]\d\.\d{3}), ([+-]\d\.\d{3})\]", s) for s in out.splitlines()]
+    number = r"([+-]\d\.\d{3})"
+    bounds = rf"seeds \[{number}, {number}\]  pictures \[{number}, {number}\]"
+    lines = [re.fullmatch(rf"(\w) +{number}  {bounds}", line) for line in out.splitlines()]
     cosines = [float(line[2]) for line in lines]
     assert cosines == sorted(cosines, reverse=True)
     assert {line[1] for line in lines[:2]} == {"b", "c"}
     assert all(float(line[3]) <= float(line[2]) <= float(line[4]) for line in lines)
+    assert all(float(line[5]) <= float(line[2]) <= float(line[6]) for line in lines)
     assert run("similar", result, "a", "--top", 2)[1].splitlines() == out.splitlines()[:2]
 
 
@@ -450,19 +345,21 @@ def test_similar_refuses_what_is_not_there(refused, embedded, tmp_path):
     assert "holds no finished result" in refused("similar", tmp_path, "a")
 
 
-def test_compare(run, refused, embedded):
+def test_compare(run, refused, embedded, tmp_path):
     result = embedded[0] / "result"
-    status, out, _ = run("compare", result, result / "similarity_matrix.csv")
+    status, out, _ = run("compare", result, result / "similarity_matrix.csv", "--permutations", 719)
     assert status == 0
-    assert out.splitlines()[:2] == [
-        "Spearman 1.000, Pearson 1.000 over 15 pairs",
-        "nearest class the same for 6 of 6 classes",
-    ]
-    status, out, _ = run("compare", "paper", "paper")
+    lines = out.splitlines()
+    assert lines[0].endswith("similarity_matrix.csv, 6 classes")
+    assert lines[1].startswith("Spearman 1.000 over 15 pairs")
+    assert lines[2].startswith("p = 0.001: all 720 orders")
+    assert lines[3:5] == ["Pearson 1.000", "nearest class the same for 6 of 6 classes"]
+    status, out, _ = run("compare", "paper", "paper", "--out", tmp_path / "it.png", "--permutations", 99)
     assert status == 0
     assert "over 44 pairs" in out
+    assert out.splitlines()[-3:] == [str(tmp_path / f"it.{kind}") for kind in ("png", "svg", "csv")]
     assert "have 0 classes in common" in refused("compare", result, "paper")
-    assert "unknown result or reference 'papr': did you mean 'paper'" in refused("compare", result, "papr")
+    assert "unknown reference 'papr': did you mean 'paper'" in refused("compare", result, "papr")
     assert "similarities.csv" in refused("compare", result, result / "similarities.csv")
 
 
@@ -480,7 +377,8 @@ def test_report_writes_the_same_again(run, refused, embedded, tmp_path):
 
 def test_list(run, refused):
     assert "digits\n" in run("list", "datasets")[1]
-    assert run("list", "embedders")[:2] == (0, "skipgram\n")
+    listed = "balanced counts diffusion directed features ppmi skipgram weights"
+    assert run("list", "embedders")[:2] == (0, listed.replace(" ", "\n") + "\n")
     assert {"fast_cnn", "paper_cnn"} <= set(run("list", "classifiers")[1].split())
     assert "paper" in run("list", "references")[1].split()
     assert "digits" in run("list", "experiments")[1].split()

@@ -6,7 +6,7 @@ import pytest
 
 import confemb
 from confemb.errors import ConfembError
-from confemb.experiment import experiment_names, load_experiment
+from confemb.experiment import ReportSection, experiment_names, load_experiment
 
 EXPERIMENTS = sorted((Path(confemb.__file__).parent.parent / "experiments").glob("*.toml"))
 
@@ -206,3 +206,10 @@ def test_experiments_that_are_not_there(tmp_path):
         ConfembError, match=r"there is no experiment file .*none\.toml; give a TOML file or a name: .*digits"
     ):
         load_experiment(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("given", "names"), [(None, []), ("paper", ["paper"]), (["paper", "wordnet:wup"], ["paper", "wordnet:wup"])]
+)
+def test_references_may_be_one_or_several(given, names):
+    assert ReportSection(reference=given).references == names

@@ -117,7 +117,7 @@ def test_from_predictions_to_the_page(zoo_module):
     page = zoo_module.findings(summary, table, zoo, zoo_module.nearest_table(zoo), summary[["classifier"]])
     assert "order the 66 pairs of 12 classes alike" in page
     with confemb.reporting.style.figure_style():
-        figure = zoo_module.agreement_figure(agreement)
+        figure = zoo_module.agreement_figure(agreement, zoo_module.families(names), title="", label="")
     shown = figure.axes[1].get_images()[0].get_array().filled(np.nan)
     order = [agreement.index(label.get_text()) for label in figure.axes[1].get_yticklabels()]
     assert sorted(order) == list(range(6))

@@ -22,9 +22,19 @@ MINI = {
     "classifier": {"name": "fast_cnn", "widths": [8, 16], "shift": 1, "mirror": False},
     "training": {"epochs": 2, "batch_size": 16, "learning_rate": 0.1},
     "embedding": {"seeds": 2, "epochs": 10},
+    "uncertainty": {"pictures": 3, "split_halves": 1, "dimension_splits": 0},
     "report": {"groups": {"round": ["zero", "six", "eight"], "straight": ["one", "four", "seven"]}},
 }
-SAME_BYTES = ("tables.md", "tables.tex", "tables.csv", "similarities.csv", "similarity_matrix.csv", "embedding.txt")
+SAME_BYTES = (
+    "similarity_intervals.npz",
+    "reliability.json",
+    "tables.md",
+    "tables.tex",
+    "tables.csv",
+    "similarities.csv",
+    "similarity_matrix.csv",
+    "embedding.txt",
+)
 
 
 def mini(**changes) -> Experiment:
@@ -107,7 +117,7 @@ def test_the_manifest_tells_how_it_was_made(finished, digits):
     manifest = json.loads((finished[0] / "manifest.json").read_text())
     assert manifest["experiment"] == mini().model_dump(mode="json", exclude_none=True)
     assert manifest["data"] == {split: {"pictures": len(d), "sha256": d.fingerprint} for split, d in digits.items()}
-    assert list(manifest["stages"]) == ["train", "predict", "embed"]
+    assert list(manifest["stages"]) == ["train", "predict", "embed", "uncertainty"]
     assert manifest["stages"]["embed"]["seeds"] == [0, 1]
     assert manifest["stages"]["embed"]["pairs"] == {"total": 3 * 1797, "k": 3, "self_pairs": "keep"}
     assert manifest["stages"]["train"]["versions"]["jax"]
@@ -115,6 +125,18 @@ def test_the_manifest_tells_how_it_was_made(finished, digits):
     assert manifest["stages"]["predict"]["accuracy"] == {
         split: round(predictions.where(predictions.splits == split).accuracy, 6) for split in ("train", "test")
     }
+
+
+def test_what_is_measured_anew_leaves_the_vectors_and_nothing_stale(result):
+    before = contents(result)
+    run_experiment(section("uncertainty", pictures=4, split_halves=0), result)
+    after = contents(result)
+    assert before["embedding_runs.npz"] == after["embedding_runs.npz"]
+    assert before["similarity_intervals.npz"] != after["similarity_intervals.npz"]
+    run_experiment(section("uncertainty", pictures=0, split_halves=0), result)
+    assert "uncertainty" not in json.loads((result / "manifest.json").read_text())["stages"]
+    assert not (result / "similarity_intervals.npz").exists()
+    assert "pictures_low" not in (result / "similarities.csv").read_text()
 
 
 def test_gensim_reads_the_vectors(finished, digits):
@@ -296,7 +318,7 @@ def test_a_class_without_pictures_is_found_before_the_training(monkeypatch, tmp_
         (section("pairs", k=4), r"k = 4 is out of range: there are 3 classes kept for each picture \(prediction\.k\)"),
         (section("report", groups={"odd": ["nein"]}), "unknown class 'nein' in report.groups.odd: did you mean 'nine'"),
         (section("report", reference="papers"), "unknown reference 'papers': did you mean 'paper'"),
-        (section("report", reference="paper"), "the reference 'paper' knows fewer than 2 of the classes of digits"),
+        (section("report", reference="paper"), "the reference 'paper' knows fewer than 2 of the classes"),
         (section("dataset", name="digit"), "unknown dataset 'digit': did you mean 'digits'"),
         (section("dataset", test="tests"), "unknown split 'tests' in digits: did you mean 'test'"),
         (section("dataset", path="somewhere"), "the dataset 'digits' does not take the option path"),

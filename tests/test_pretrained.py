@@ -160,6 +160,8 @@ def test_what_must_be_said_is_asked_for(torch_file, tmp_path):
         load_pretrained(torch_file, classifier="resnet18")
     with pytest.raises(ConfembError, match="tell 3 classes apart, but there are 2 names"):
         load_pretrained(torch_file, classifier="resnet18", class_names=("a", "b"))
+    with pytest.raises(ConfembError, match="unknown weights 'resnet50:kera': did you mean 'resnet50:keras'"):
+        load_pretrained("resnet50:kera")
     with pytest.raises(ConfembError, match="unknown option 'depth'"):
         load_pretrained(torch_file, classifier="resnet18", class_names=NAMES, options={"depth": 18})
 

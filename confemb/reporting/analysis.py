@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from confemb.basins import TwoValues, two_values
+from confemb.comparison import AssessedAgreement, assess_agreement
 from confemb.embedders.counts import count_similarity
+from confemb.intervals import SimilarityInterval, Source
 from confemb.reporting.layout import Cluster, Seriation, find_clusters, seriate
-from confemb.reporting.result import Result
-from confemb.similarity import Agreement, SimilarityMatrix, agreement
+from confemb.reporting.result import KnownReference, Result
+from confemb.similarity import Agreement, SimilarityMatrix
 from confemb.statistics import (
     GroupSeparation,
     RunAgreement,
@@ -17,6 +20,7 @@ from confemb.statistics import (
     run_agreement,
     summarise_runs,
 )
+from confemb.uncertainty import intervals_by_source
 
 # Up to here every class and pair is shown; beyond, neighbour lists, strongest pairs and clusters.
 MOST_CLASSES_SHOWN_WHOLE = 30
@@ -34,24 +38,44 @@ class Accuracy:
 
 
 @dataclass(frozen=True, eq=False)
+class ReferenceAgreement:
+    """How well a result agrees with one reference.
+
+    Attributes:
+        reference: the reference.
+        similarity, counts: agreement of the similarity shown, and of the plain counts.
+        runs: agreement of each run by itself, or None where too few pairs are known.
+    """
+
+    reference: KnownReference
+    similarity: AssessedAgreement
+    counts: AssessedAgreement
+    runs: RunAgreement | None
+
+
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """A result with everything that its report says about it.
 
     Attributes:
         result: what was analysed.
         runs: the runs' summary; `runs.similarity` is the similarity the report shows.
+        intervals: for each source of uncertainty that was measured, where the similarities may lie.
+        two_values: where the runs fall into two groups, the similarities of both; else None.
         medoid: the cosines of the run written to `embedding.txt`.
         counts: the plain co-occurrence baseline.
         seriation: the order that puts like by like.
         clusters: similar classes together, in that order; single classes where all are shown whole.
         group: (K,) index of each class's declared group, -1 for none.
         separation, counts_separation: how far the groups separate, or None without two groups.
-        agreement, counts_agreement, run_agreement: with the reference; None without one.
+        compared: how well the result, its runs and the baseline agree with each reference.
         accuracy: one row for each split, and one for all where there are several.
     """
 
     result: Result
     runs: RunSummary
+    intervals: dict[Source, SimilarityInterval]
+    two_values: TwoValues | None
     medoid: SimilarityMatrix
     counts: SimilarityMatrix
     seriation: Seriation
@@ -59,15 +83,23 @@ class Analysis:
     group: np.ndarray
     separation: GroupSeparation | None
     counts_separation: GroupSeparation | None
-    agreement: Agreement | None
-    counts_agreement: Agreement | None
-    run_agreement: RunAgreement | None
+    compared: list[ReferenceAgreement]
     accuracy: list[Accuracy]
 
     @property
     def similarity(self) -> SimilarityMatrix:
         """The similarity the report shows: medians over the seeds, with intervals."""
         return self.runs.similarity
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """How well the similarity agrees with the first reference; None without one."""
+        return self.compared[0].similarity.found if self.compared else None
+
+    @property
+    def counts_agreement(self) -> Agreement | None:
+        """How well the plain counts agree with the first reference; None without one."""
+        return self.compared[0].counts.found if self.compared else None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -109,10 +141,12 @@ def analyse(result: Result) -> Analysis:
     seriation = seriate(similarity)
     size = len(similarity.class_names)
     whole = size <= MOST_CLASSES_SHOWN_WHOLE
-    reference, groups = result.reference, result.groups
+    groups = result.groups
     return Analysis(
         result=result,
         runs=runs,
+        intervals=intervals_by_source(runs, len(result.runs), result.uncertainty),
+        two_values=two_values(result.runs, runs.basins),
         medoid=result.runs[runs.medoid].cosine(),
         counts=counts,
         seriation=seriation,
@@ -120,9 +154,15 @@ def analyse(result: Result) -> Analysis:
         group=group_of(similarity.class_names, groups),
         separation=group_separation(similarity, groups) if len(groups) > 1 else None,
         counts_separation=group_separation(counts, groups) if len(groups) > 1 else None,
-        agreement=agreement(similarity, reference) if reference else None,
-        counts_agreement=agreement(counts, reference) if reference else None,
-        run_agreement=run_agreement(result.runs, reference) if reference else None,
+        compared=[
+            ReferenceAgreement(
+                reference,
+                assess_agreement(similarity, reference.similarity),
+                assess_agreement(counts, reference.similarity),
+                run_agreement(result.runs, reference.similarity),
+            )
+            for reference in result.references
+        ],
         accuracy=_accuracy(result),
     )
 
@@ -132,12 +172,12 @@ def _accuracy(result: Result) -> list[Accuracy]:
     predictions = result.predictions
     if predictions is None:
         return []
-    hit = predictions.top_classes == predictions.labels[:, None]
-    parts = {"all pictures": np.ones(len(predictions), bool)}
+    parts = {f"all {result.item}s": np.ones(len(predictions), bool)}
     if predictions.splits is not None:
         splits = {str(split): predictions.splits == split for split in dict.fromkeys(predictions.splits.tolist())}
         parts = splits if len(splits) == 1 else splits | parts
+    hits = {name: predictions.where(rows).hits() for name, rows in parts.items()}
     return [
-        Accuracy(name, int(rows.sum()), float(hit[rows, 0].mean()), float(hit[rows].any(axis=1).mean()), predictions.k)
-        for name, rows in parts.items()
+        Accuracy(name, len(hit), float(hit[:, 0].mean()), float(hit.any(axis=1).mean()), predictions.k)
+        for name, hit in hits.items()
     ]

@@ -1,6 +1,6 @@
 """Figures of the similarities: heatmap, dendrogram, map, seeds, comparison with a reference."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,7 @@ def heatmap(analysis: Analysis) -> "Figure":
     values = analysis.similarity.values[np.ix_(order, order)]
     size = len(order)
     numbers = size <= MOST_NUMBERS
+    limit = _colour_limit(values)
     cell = 0.46 if numbers else 0.27
     figure = new_figure(max(size * cell + 2.0, 4.2), max(size * cell + 1.2, 3.4))
     axes = figure.subplots()
@@ -44,8 +45,8 @@ def heatmap(analysis: Analysis) -> "Figure":
         values,
         ax=axes,
         cmap=diverging_map(),
-        vmin=-1,
-        vmax=1,
+        vmin=-limit,
+        vmax=limit,
         square=True,
         annot=_cell_texts(values) if numbers else False,
         fmt="",
@@ -54,13 +55,25 @@ def heatmap(analysis: Analysis) -> "Figure":
         linecolor="white",
         xticklabels=names,
         yticklabels=names,
-        cbar_kws={"label": "cosine", "shrink": 0.75, "ticks": [-1, -0.5, 0, 0.5, 1], "aspect": 28, "pad": 0.02},
+        cbar_kws={"label": "cosine", "shrink": 0.75, "aspect": 28, "pad": 0.02, **_colour_ends(limit)},
     )
     axes.tick_params(length=0)
     axes.set_xticklabels(names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticklabels(names, rotation=0)
     _colour_ticks(axes, analysis, order)
     return figure
+
+
+def _colour_limit(values: np.ndarray) -> float:
+    """Return the cosine at which the colours end: 1, or less where no two classes come near it (plain counts)."""
+    off = np.abs(values[~np.eye(len(values), dtype=bool)])
+    largest = float(off.max()) if len(off) else 1.0
+    return 1.0 if largest > 0.5 or largest == 0 else float(np.ceil(largest * 20) / 20)
+
+
+def _colour_ends(limit: float) -> dict[str, Any]:
+    """Return ticks for a colour bar up to `limit`, pointed where classes, each with itself, lie beyond."""
+    return {"ticks": [-limit, -limit / 2, 0, limit / 2, limit], "extend": "neither" if limit == 1 else "max"}
 
 
 def _cell_texts(values: np.ndarray) -> np.ndarray:
@@ -87,10 +100,11 @@ def _overview(analysis: Analysis) -> "Figure":
     values = analysis.similarity.values[np.ix_(order, order)]
     figure = new_figure(8.2, 6.6)
     axes = figure.subplots()
+    limit = _colour_limit(values)
     image = axes.imshow(
-        values, cmap=diverging_map(), vmin=-1, vmax=1, interpolation="antialiased", interpolation_stage="data"
+        values, cmap=diverging_map(), vmin=-limit, vmax=limit, interpolation="antialiased", interpolation_stage="data"
     )
-    figure.colorbar(image, ax=axes, label="cosine", shrink=0.6, ticks=[-1, -0.5, 0, 0.5, 1], aspect=28, pad=0.015)
+    figure.colorbar(image, ax=axes, label="cosine", shrink=0.6, aspect=28, pad=0.015, **_colour_ends(limit))
     places: list[float] = []
     texts: list[str] = []
     every = len(order) <= MOST_NAMED_ROWS
@@ -195,7 +209,7 @@ def class_map(analysis: Analysis) -> "Figure | None":
     if analysis.result.groups:
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.1), ncols=4, handletextpad=0.1, borderaxespad=0)
     texts = [shortened(analysis.class_names[i], 20) for i in named]
-    _label_points(
+    label_points(
         figure,
         axes,
         places[named],
@@ -207,7 +221,7 @@ def class_map(analysis: Analysis) -> "Figure | None":
     return figure
 
 
-def _label_points(
+def label_points(
     figure: "Figure",
     axes: "Axes",
     points: np.ndarray,
@@ -345,7 +359,7 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
     odd = np.argsort(-np.abs(x - y), kind="stable")[:ODD_PAIRS]
     points = np.column_stack([x, y])
     texts = [f"{shortened(names[rows[p]], 16)} – {shortened(names[columns[p]], 16)}" for p in odd]
-    _label_points(
+    label_points(
         figure,
         axes,
         points[odd],

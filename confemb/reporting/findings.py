@@ -2,7 +2,9 @@
 
 import math
 
+from confemb.reporting.agreement_table import interval_text
 from confemb.reporting.analysis import Analysis
+from confemb.reporting.reliability_table import median_width
 from confemb.reporting.tables import number
 
 # Below this mean cosine across groups the report says that they have nothing in common.
@@ -12,15 +14,17 @@ _NEAR_ZERO = 0.1
 def finding(analysis: Analysis) -> list[str]:
     """Return what the report begins with: one or two sentences on the classes, and one on agreement."""
     sentences = [" ".join(part for part in (_nearest(analysis), group_sentence(analysis)) if part)]
-    found = analysis.agreement
-    if found is not None and not math.isnan(found.spearman):
-        name = analysis.result.reference_name
+    for compared in analysis.compared:
+        found = compared.similarity.found
+        if math.isnan(found.spearman):
+            continue
+        name = compared.reference.title
         text = f"Over {found.pairs:,} pairs the order agrees with {name} at Spearman {number(found.spearman)}"
+        if interval_text(compared.similarity):
+            text += f" ({interval_text(compared.similarity)})"
         if found.nearest_columns:
             text += f", and the nearest class is the same for {found.nearest_right} of {found.nearest_columns} classes"
-        if analysis.counts_agreement is not None:
-            text += f"; the plain counts reach {number(analysis.counts_agreement.spearman)}"
-        sentences.append(text + ".")
+        sentences.append(f"{text}; the plain counts reach {number(compared.counts.found.spearman)}.")
     if analysis.runs.basins is not None:
         first, second = (len(runs) for runs in analysis.runs.basins.runs)
         pair = analysis.runs.basins.differences[0]
@@ -62,6 +66,9 @@ def group_sentence(analysis: Analysis) -> str:
 def seeds_sentence(analysis: Analysis) -> str:
     """Say how much the embedding depends on its seed."""
     seeds = len(analysis.result.runs)
+    if analysis.result.deterministic:
+        same = "the same classifier always gives" if analysis.result.from_classifier else "the same pairs always give"
+        return f"This embedder draws nothing at random: {same} the same vectors."
     if seeds == 1:
         return "One seed only: how much the numbers would change with another is not known. Use more seeds to see it."
     text = f"The same pairs were embedded with {seeds} seeds; the report shows the median of each cosine."
@@ -70,12 +77,38 @@ def seeds_sentence(analysis: Analysis) -> str:
             f" Two seeds order the pairs alike at a mean rank correlation of {number(analysis.runs.rank_agreement, 3)}."
         )
     if analysis.runs.basins is not None:
-        text += (
-            " They fall into two groups: a single seed shows one of two pictures. The table names the pairs that move."
-        )
+        text += " They fall into two groups: a single seed shows one of the two. The table names the pairs that move."
     elif seeds > 3:
         text += " They form one group."
     return text
+
+
+def chance_sentence(analysis: Analysis) -> str:
+    """Say how much would change with other pictures; "" where that was not measured."""
+    item, found = analysis.result.item, analysis.result.uncertainty.reliability
+    parts = []
+    over = analysis.intervals.get("pictures")
+    if over is not None:
+        text = (
+            f"With other {item}s of the same kind the typical cosine would move by up to "
+            f"{number(median_width(over) / 2)} (95 %, from {over.replicates} bootstrap replicates)"
+        )
+        seeds = analysis.intervals.get("seeds")
+        if seeds is not None:
+            text += f"; with other seeds, by up to {number(median_width(seeds) / 2)}"
+        parts.append(text + ".")
+    if found.split_half is not None:
+        parts.append(
+            f"Random halves of the {item}s order the pairs at a rank correlation of {number(found.split_half.mean)}, "
+            f"from which a reliability of {number(found.split_half.corrected)} follows for all of them."
+        )
+    if found.dimension is not None:
+        tried = found.dimension
+        parts.append(
+            f"Of the dimensions tried, {tried.suggested} is the smallest that foretells the counts of the other half "
+            f"about as well as the best, {tried.best}; this result has {tried.used}."
+        )
+    return " ".join(parts)
 
 
 def run_sentence(analysis: Analysis) -> str:
@@ -86,6 +119,8 @@ def run_sentence(analysis: Analysis) -> str:
         f"{counts.total:,} pairs of a true class and one of the {counts.k} most probable classes (pairs of a class "
         f"with itself {kept}), {len(counts.class_names):,} classes, {runs.vectors.shape[2]} dimensions."
     )
+    if analysis.result.from_classifier:
+        text += " The vectors are taken from the classifier itself; only the plain counts come from the pairs."
     predictions = analysis.result.predictions
     if predictions is not None:
         source = [part for part in (predictions.classifier, predictions.dataset) if part]
@@ -100,8 +135,10 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
         held_out = [a for a in analysis.accuracy if a.split in ("test", "validation", "val")]
         chosen = (held_out or analysis.accuracy[-1:])[0]
         shown.append((f"accuracy, {chosen.split}", f"{chosen.top_1:.1%}"))
-    if analysis.agreement is not None:
-        shown.append((f"Spearman with {analysis.result.reference_name}", number(analysis.agreement.spearman)))
+    shown += [
+        (f"Spearman with {compared.reference.title}", number(compared.similarity.found.spearman))
+        for compared in analysis.compared
+    ]
     if analysis.separation is not None:
         shown.append(
             (
@@ -109,7 +146,11 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
                 f"{number(analysis.separation.within_all)} / {number(analysis.separation.across)}",
             )
         )
-    shown.append(("seeds", str(len(analysis.result.runs))))
+    if not analysis.result.deterministic:
+        shown.append(("seeds", str(len(analysis.result.runs))))
     if not math.isnan(analysis.runs.rank_agreement):
         shown.append(("rank agreement of seeds", number(analysis.runs.rank_agreement)))
+    half = analysis.result.uncertainty.reliability.split_half
+    if half is not None:
+        shown.append(("split-half reliability", number(half.corrected)))
     return shown

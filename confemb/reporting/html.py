@@ -6,13 +6,26 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from confemb.reporting import tables
+from confemb.reporting.agreement_table import agreement_tables
 from confemb.reporting.analysis import Analysis
 from confemb.reporting.figures import MOST_NAMED_ROWS
-from confemb.reporting.findings import facts, finding, group_sentence, run_sentence, seeds_sentence
+from confemb.reporting.findings import (
+    chance_sentence,
+    facts,
+    finding,
+    group_sentence,
+    run_sentence,
+    seeds_sentence,
+)
+from confemb.reporting.reliability_table import reliability_table
 from confemb.reporting.style import diverging_map
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
 
 # Steps of the colour scale behind the cosines in a table: an odd number, so that one is 0.
 HEAT_STEPS = 21
@@ -36,22 +49,19 @@ class PageFigure:
 
 def render_page(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
     """Return the whole page; every text is escaped, styles and script are allowed by their hash only."""
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters["minus"] = _minus
-    style = environment.from_string(_read("report.css")).render(heat=_heat_colours())
+    style = page_style()
     script = "" if analysis.whole else _read("report.js")
     plain = {
-        "agreement": tables.agreement_table(analysis),
         "separation": tables.separation_table(analysis),
         "seeds": tables.seeds_table(analysis),
+        "reliability": reliability_table(analysis),
         "accuracy": tables.accuracy_table(analysis),
         "pairs": tables.pairs_table(analysis),
         "clusters": None if analysis.whole else tables.cluster_table(analysis),
     }
-    return environment.from_string(_read("report.html.j2")).render(
+    return page_template("report.html.j2").render(
         title=analysis.result.title,
         description=analysis.result.description,
         whole=analysis.whole,
@@ -59,19 +69,22 @@ def render_page(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         groups=analysis.result.groups,
         finding=finding(analysis),
         facts=facts(analysis),
+        agreements=agreement_tables(analysis),
         contents=_contents(analysis, plain, figures),
         figures=figures,
         columns=_columns(analysis),
         column_note=tables.column_note(analysis),
         group_sentence=group_sentence(analysis),
         seeds_sentence=seeds_sentence(analysis),
+        chance_sentence=chance_sentence(analysis),
+        item=analysis.result.item,
         run_sentence=run_sentence(analysis),
         manifest=flatten(analysis.result.manifest),
-        # These two are the package's own files: no text of the user's stands in them.
-        style=Markup(style),
+        style=style,
+        # The package's own file: no text of the user's stands in it.
         script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
         **plain,
     )
 
@@ -80,7 +93,23 @@ def _read(name: str) -> str:
     return resources.files("confemb.reporting").joinpath(name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def page_template(name: str) -> "Template":
+    """Return a template of the package: what is put into it is escaped, a name that is not given is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["minus"] = minus_signs
+    return environment.from_string(_read(name))
+
+
+def page_style() -> "Markup":
+    """Return the style sheet of all pages, in which no text of the user's stands."""
+    from markupsafe import Markup
+
+    return Markup(page_template("report.css").render(heat=_heat_colours()))
+
+
+def content_hash(text: str) -> str:
     """Return the SHA-256 of an inline style or script as a content-security policy wants it."""
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
@@ -108,10 +137,13 @@ def _columns(analysis: Analysis) -> list[Any]:
     def cell(neighbour: tables.Neighbour) -> dict[str, Any]:
         return {
             "name": neighbour.name,
-            "cosine": _minus(tables.number(neighbour.cosine)),
+            "cosine": minus_signs(tables.cosine_text(neighbour.cosine, neighbour.two)),
             "heat": heat_step(neighbour.cosine),
-            "interval": _minus(tables.interval(neighbour.low, neighbour.high)),
-            "reference": "" if neighbour.reference is None else _minus(tables.number(neighbour.reference)),
+            "intervals": [
+                (tables.source_name(analysis, source), minus_signs(text))
+                for source, text in tables.intervals_of(neighbour).items()
+            ],
+            "reference": "" if neighbour.reference is None else minus_signs(tables.number(neighbour.reference)),
         }
 
     found = tables.column_tables(analysis)
@@ -127,7 +159,7 @@ def _columns(analysis: Analysis) -> list[Any]:
     ]
 
 
-def _minus(text: str) -> str:
+def minus_signs(text: str) -> str:
     """Set hyphens before numbers as minus signs."""
     return re.sub(r"(?<![\w.-])-(?=\d)", "−", text)
 
@@ -143,8 +175,8 @@ def _contents(
         ("pairs", "Strongest pairs", not analysis.whole),
         ("clusters", "Clusters", not analysis.whole),
         ("groups", "Groups", plain["separation"] is not None),
-        ("agreement", "Agreement", plain["agreement"] is not None),
-        ("seeds", "Seeds", True),
+        ("agreement", "Agreement", bool(analysis.compared)),
+        ("seeds", "Uncertainty", True),
         ("classifier", "Classifier", classifier),
         ("run", "What was run", True),
     ]

@@ -1,5 +1,6 @@
 """`Result`: everything a report is made from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
 from confemb.pairs import PairCounts
 from confemb.predictions import Predictions
+from confemb.references import NoiseCeiling
 from confemb.similarity import SimilarityMatrix
+from confemb.uncertainty import Uncertainty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +44,23 @@ class Examples:
             raise ConfembError(f"the example pictures' arrays have unequal lengths: {sorted(lengths)}.")
 
 
+@dataclass(frozen=True, eq=False)
+class KnownReference:
+    """What a reference says of a result's classes.
+
+    Attributes:
+        title: what it is called in a sentence, "the paper".
+        similarity: its similarities of those classes that it knows.
+        ceiling: how well it agrees with itself, where that is known.
+        left_out: the result's classes that it does not know.
+    """
+
+    title: str
+    similarity: SimilarityMatrix
+    ceiling: NoiseCeiling | None = None
+    left_out: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """One result: what was counted and embedded, and all that is known about how.
@@ -56,8 +76,11 @@ class Result:
             test_accuracy (NaN where not measured) and seconds.
         examples: pictures for the figure of example predictions.
         groups: group name -> class names, in the order wanted in tables.
-        reference: similarities to compare with.
-        reference_name: what they are called in a sentence, "the paper".
+        references: similarities to compare with; the first one stands in the tables of similarities.
+        uncertainty: intervals over other sources than the seeds, and reliability; empty where not measured.
+        item: what was classified, one of it: "picture", "text"; its plural is made with an s.
+        deterministic: whether the embedder has no seed, so that there is one run and nothing else to expect.
+        from_classifier: whether the vectors were taken from the classifier itself, not from the pairs.
     """
 
     title: str
@@ -69,10 +92,23 @@ class Result:
     history: "pd.DataFrame | None" = None
     examples: Examples | None = None
     groups: dict[str, list[str]] = field(default_factory=dict)
-    reference: SimilarityMatrix | None = None
-    reference_name: str = "the reference"
+    references: "Sequence[KnownReference]" = ()
+    uncertainty: Uncertainty = field(default_factory=Uncertainty)
+    item: str = "picture"
+    deterministic: bool = False
+    from_classifier: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfembError where counts and embedding are not of the same classes."""
         if self.counts.class_names != self.runs.class_names:
             raise ConfembError("the pair counts and the embedding are not of the same classes in the same order.")
+
+    @property
+    def reference(self) -> SimilarityMatrix | None:
+        """The first reference's similarities."""
+        return self.references[0].similarity if self.references else None
+
+    @property
+    def reference_name(self) -> str:
+        """What the first reference is called in a sentence."""
+        return self.references[0].title if self.references else "the reference"

@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from confemb.intervals import Source
 from confemb.reporting.analysis import Analysis
-from confemb.similarity import Agreement, neutral_cell
+from confemb.similarity import neutral_cell
 
 NEIGHBOURS = 10
 COLUMNS_IN_A_CHUNK = 5
@@ -20,12 +20,21 @@ PAIRS_WHOLE, PAIRS_MANY = 15, 50
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One cell of a similarity column: another class and how similar it is."""
+    """One cell of a similarity column: another class and how similar it is.
+
+    Attributes:
+        name: the other class.
+        cosine: the similarity.
+        two: both values where the runs fall into two groups that differ here, else None.
+        intervals: for each source of uncertainty measured, the bounds, or None where they are not known.
+        reference: the reference's value, or None.
+        count_similarity: the plain baseline.
+    """
 
     name: str
     cosine: float
-    low: float | None
-    high: float | None
+    two: tuple[float, float] | None
+    intervals: dict[Source, tuple[float, float] | None]
     reference: float | None
     count_similarity: float
 
@@ -61,6 +70,16 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{number(low)}, {number(high)}]"
 
 
+def cosine_text(cosine: float, two: tuple[float, float] | None) -> str:
+    """Format a cosine, or both where the runs fall into two groups that differ."""
+    return number(cosine) if two is None else f"{number(two[0])} or {number(two[1])}"
+
+
+def source_name(analysis: Analysis, source: Source) -> str:
+    """Return what a source of uncertainty is called in tables: the pictures may be texts."""
+    return f"{analysis.result.item}s" if source == "pictures" else source
+
+
 def neighbour_columns(analysis: Analysis, classes: Sequence[int], limit: int | None = None) -> list[list[Neighbour]]:
     """Return, for each class index, the other classes, most similar first (all of them without a `limit`)."""
     similarity, reference, names = analysis.similarity, analysis.reference_values(), analysis.class_names
@@ -73,8 +92,8 @@ def neighbour_columns(analysis: Analysis, classes: Sequence[int], limit: int | N
                 Neighbour(
                     names[j],
                     float(similarity.values[i, j]),
-                    None if similarity.low is None else float(similarity.low[i, j]),
-                    None if similarity.high is None else float(similarity.high[i, j]),
+                    None if analysis.two_values is None else analysis.two_values.of(i, j),
+                    {source: found.between(i, j) for source, found in analysis.intervals.items()},
                     known,
                     float(analysis.counts.values[i, j]),
                 )
@@ -112,17 +131,15 @@ def pairs_table(analysis: Analysis) -> Table:
     """Return the most similar pairs with the interval, the baseline and the reference beside each."""
     pairs = analysis.strongest_pairs(PAIRS_WHOLE if analysis.whole else PAIRS_MANY)
     similarity, reference = analysis.similarity, analysis.reference_values()
-    header = ["class", "class", "cosine"]
-    if similarity.low is not None:
-        header.append("95 % of seeds")
+    header = ["class", "class", "cosine", *(f"95 % of {source_name(analysis, s)}" for s in analysis.intervals)]
     header.append("counts")
     if reference is not None:
         header.append(analysis.result.reference_name)
     rows = []
     for i, j in pairs:
-        row = [analysis.class_names[i], analysis.class_names[j], number(similarity.values[i, j])]
-        if similarity.low is not None and similarity.high is not None:
-            row.append(interval(similarity.low[i, j], similarity.high[i, j]))
+        two = None if analysis.two_values is None else analysis.two_values.of(i, j)
+        row = [analysis.class_names[i], analysis.class_names[j], cosine_text(similarity.values[i, j], two)]
+        row += [interval(*(found.between(i, j) or (None, None))) for found in analysis.intervals.values()]
         row.append(number(analysis.counts.values[i, j], 3))
         if reference is not None:
             row.append(number(reference[i, j]))
@@ -132,52 +149,6 @@ def pairs_table(analysis: Analysis) -> Table:
         "averaged over both directions."
     )
     return Table("Most similar pairs", note, header, rows, "ll" + "r" * (len(header) - 2))
-
-
-def agreement_table(analysis: Analysis) -> Table | None:
-    """Return how well the embedding and the count baseline agree with the reference, or None without one."""
-    if analysis.agreement is None or analysis.counts_agreement is None:
-        return None
-    seeds = len(analysis.result.runs)
-    name = analysis.result.reference_name
-    rows = []
-    if seeds > 1:
-        rows.append(_agreement_row(f"embedding, median cosine of {seeds} seeds", analysis.agreement))
-    else:
-        rows.append(_agreement_row("embedding", analysis.agreement))
-    each = analysis.run_agreement
-    if each is not None and seeds > 1:
-        low, middle, high = (
-            number(float(q)) for q in (min(each.spearman), float(np.median(each.spearman)), max(each.spearman))
-        )
-        right = each.nearest_right
-        rows.append(
-            [
-                "each seed by itself: median, range",
-                f"{middle} [{low}, {high}]",
-                "",
-                str(analysis.agreement.pairs),
-                f"{np.median(right):g} [{min(right)}, {max(right)}] of {each.nearest_columns}",
-                "",
-            ]
-        )
-    rows.append(_agreement_row("co-occurrence counts (baseline)", analysis.counts_agreement))
-    note = f"Nearest: in how many columns the most similar class is the same as in {name}."
-    header = ["similarity", "Spearman", "Pearson", "pairs", "nearest right", "wrong"]
-    return Table(f"Agreement with {name}", note, header, rows, "lrrrrl")
-
-
-def _agreement_row(what: str, found: Agreement) -> list[str]:
-    wrong = [f"{name}: {here} (not {there})" for name, here, there in found.nearest_wrong]
-    shown = "; ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
-    return [
-        what,
-        number(found.spearman),
-        number(found.pearson),
-        str(found.pairs),
-        f"{found.nearest_right} of {found.nearest_columns}",
-        shown or "none",
-    ]
 
 
 def separation_table(analysis: Analysis) -> Table | None:
@@ -191,8 +162,10 @@ def separation_table(analysis: Analysis) -> Table | None:
     return Table("Groups of classes", "Means over pairs of classes.", ["pairs", "cosine", "counts"], rows, "lrr")
 
 
-def seeds_table(analysis: Analysis) -> Table:
-    """Return the number of seeds, how alike their orders are, and the basins they fall into."""
+def seeds_table(analysis: Analysis) -> Table | None:
+    """Return the number of seeds, how alike their orders are, and the basins they fall into; None without seeds."""
+    if analysis.result.deterministic:
+        return None
     runs, seeds = analysis.runs, analysis.result.runs.seeds
     rows = [["seeds", str(len(seeds))], ["seed in embedding.txt (the most central)", str(seeds[runs.medoid])]]
     if len(seeds) > 1:
@@ -213,7 +186,15 @@ def accuracy_table(analysis: Analysis) -> Table | None:
     if not analysis.accuracy:
         return None
     rows = [[a.split, f"{a.pictures:,}", f"{a.top_1:.2%}", f"{a.top_k:.2%}"] for a in analysis.accuracy]
-    return Table("Classifier", "", ["pictures", "number", "top-1", f"top-{analysis.accuracy[0].k}"], rows, "lrrr")
+    header = [f"{analysis.result.item}s", "number", "top-1", f"top-{analysis.accuracy[0].k}"]
+    note = ""
+    predictions = analysis.result.predictions
+    if predictions is not None and len(predictions.hits()) < len(predictions):
+        note = (
+            f"A {analysis.result.item} may be of several classes: top-1, the most probable class is one of them; "
+            "top-k, one of them is among the k most probable."
+        )
+    return Table("Classifier", note, header, rows, "lrrr")
 
 
 def cluster_table(analysis: Analysis) -> Table:
@@ -229,8 +210,12 @@ def cluster_table(analysis: Analysis) -> Table:
 
 def plain_tables(analysis: Analysis) -> list[Table]:
     """Return every table that is not in the paper's column form and has something to say."""
-    tables = [agreement_table(analysis), separation_table(analysis), seeds_table(analysis), accuracy_table(analysis)]
-    tables.append(pairs_table(analysis))
+    # Here, since these modules make their tables of what stands above.
+    from confemb.reporting.agreement_table import agreement_tables
+    from confemb.reporting.reliability_table import reliability_table
+
+    tables = [*agreement_tables(analysis), separation_table(analysis), seeds_table(analysis)]
+    tables += [reliability_table(analysis), accuracy_table(analysis), pairs_table(analysis)]
     if not analysis.whole:
         tables.append(cluster_table(analysis))
     return [table for table in tables if table is not None]
@@ -240,7 +225,12 @@ def column_note(analysis: Analysis) -> str:
     """Say what the cells of the column tables mean."""
     seeds = len(analysis.result.runs)
     note = "Each column is a class; below it the others in descending order of cosine"
-    note += f" (median of {seeds} seeds, 95 % of them within the brackets)." if seeds > 1 else "."
+    note += f" (median of {seeds} seeds)." if seeds > 1 else "."
+    sources = [f"other {source_name(analysis, source)}" for source in analysis.intervals]
+    if sources:
+        note += f" In brackets: where 95 % fall with {', then with '.join(sources)}."
+    if analysis.two_values is not None:
+        note += " Two values: one for each of the two groups that the seeds fall into, the larger group first."
     if analysis.result.reference is not None:
         note += f" In parentheses: {analysis.result.reference_name}."
     return note
@@ -253,23 +243,33 @@ def to_markdown(analysis: Analysis) -> str:
     for table in column_tables(analysis):
         lines += [f"## {markdown_text(table.title)}", ""]
         header = [name for name, _ in table.columns]
-        rows = [list(row) for row in zip(*([_cell(n) for n in column] for _, column in table.columns), strict=True)]
+        rows = [list(row) for row in zip(*([cell_text(n) for n in column] for _, column in table.columns), strict=True)]
         if not analysis.whole:
             header = ["class", "nearest, with cosine"]
-            rows = [[name, ", ".join(_cell(n) for n in column)] for name, column in table.columns]
+            rows = [[name, ", ".join(cell_text(n) for n in column)] for name, column in table.columns]
         lines += _markdown_table(header, rows, "l" * len(header))
     for plain in plain_tables(analysis):
-        lines += [f"## {markdown_text(plain.title)}", ""]
-        lines += [markdown_text(plain.note), ""] if plain.note else []
-        lines += _markdown_table(plain.header, plain.rows, plain.align)
+        lines += plain_markdown(plain)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _cell(neighbour: Neighbour) -> str:
-    parts = [neighbour.name, number(neighbour.cosine), interval(neighbour.low, neighbour.high)]
+def plain_markdown(table: Table) -> list[str]:
+    """Return a plain table as lines of Markdown, with its title and note."""
+    lines = [f"## {markdown_text(table.title)}", "", *([markdown_text(table.note), ""] if table.note else [])]
+    return lines + _markdown_table(table.header, table.rows, table.align)
+
+
+def cell_text(neighbour: Neighbour) -> str:
+    """Return one cell of a column table as plain text: name, cosine, intervals, the reference in parentheses."""
+    parts = [neighbour.name, cosine_text(neighbour.cosine, neighbour.two), *intervals_of(neighbour).values()]
     if neighbour.reference is not None:
         parts.append(f"({number(neighbour.reference)})")
     return " ".join(part for part in parts if part)
+
+
+def intervals_of(neighbour: Neighbour) -> dict[Source, str]:
+    """Return the neighbour's known intervals as texts."""
+    return {source: interval(*bounds) for source, bounds in neighbour.intervals.items() if bounds is not None}
 
 
 def _markdown_table(header: list[str], rows: list[list[str]], align: str) -> list[str]:
@@ -296,89 +296,19 @@ def markdown_text(text: str) -> str:
     return re.sub(r"[\\|*`<&~$]|](?=[(\[:])|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(text.split()))
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", '"': "''", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}",
-}  # fmt: skip
-
-
-def latex_text(text: str) -> str:
-    """Escape LaTeX's special characters and set minus signs before numbers as such."""
-    escaped = "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
-    return re.sub(r"(?<![\w.-])-(?=\d)", "$-$", escaped)
-
-
-def to_latex(analysis: Analysis) -> str:
-    """Return all tables as LaTeX (packages booktabs, graphicx, longtable)."""
-    out = [r"% \usepackage{booktabs,graphicx,longtable}", ""]
-    note = latex_text(column_note(analysis))
-    for table in column_tables(analysis):
-        caption = f"{latex_text(table.title)}. {note}"
-        if analysis.whole:
-            out += _latex_columns(table, caption, with_reference=analysis.result.reference is not None)
-        else:
-            rows = [[name, ", ".join(_cell(n) for n in column)] for name, column in table.columns]
-            out += _latex_long(caption, ["class", "nearest, with cosine"], rows)
-    for plain in plain_tables(analysis):
-        caption = " ".join(latex_text(part) for part in (f"{plain.title}.", plain.note) if part)
-        if plain.title == "Clusters":
-            out += _latex_long(caption, plain.header, plain.rows)
-            continue
-        body = [_latex_row(row) for row in plain.rows]
-        out += _latex_table(caption, plain.align, [_latex_row(plain.header)], body)
-    return "\n".join(out)
-
-
-def _latex_row(cells: list[str]) -> str:
-    return _joined([latex_text(cell) for cell in cells])
-
-
-def _joined(cells: list[str]) -> str:
-    """Join LaTeX cells into a row; a row must not begin with what the line break before it takes for its own."""
-    row = " & ".join(cells) + r" \\"
-    return "{}" + row if row.startswith(("[", "*")) else row
-
-
-def _latex_columns(table: ColumnTable, caption: str, *, with_reference: bool) -> list[str]:
-    """Set a column table: for each class its neighbours, their cosines and, where known, the reference's."""
-    width = 3 if with_reference else 2
-    head = [rf"\multicolumn{{{width}}}{{c}}{{{latex_text(name)}}}" for name, _ in table.columns]
-    body = []
-    for row in zip(*(column for _, column in table.columns), strict=True):
-        cells = []
-        for neighbour in row:
-            cells += [latex_text(neighbour.name), latex_text(number(neighbour.cosine))]
-            if neighbour.low is not None:
-                cells[-1] += rf" {{\tiny {latex_text(interval(neighbour.low, neighbour.high))}}}"
-            if with_reference:
-                cells.append("" if neighbour.reference is None else f"({latex_text(number(neighbour.reference))})")
-        body.append(_joined(cells))
-    return _latex_table(caption, "lrr"[:width] * len(head), [_joined(head)], body)
-
-
-def _latex_table(caption: str, align: str, head: list[str], body: list[str]) -> list[str]:
-    start = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", r"\resizebox{\linewidth}{!}{%"]
-    inner = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", *head, r"\midrule", *body, r"\bottomrule"]
-    return [*start, *inner, r"\end{tabular}}", r"\end{table}", ""]
-
-
-def _latex_long(caption: str, header: list[str], rows: list[list[str]]) -> list[str]:
-    align = "l" * (len(header) - 1) + r"p{0.6\linewidth}"
-    start = [rf"\begin{{longtable}}{{{align}}}", rf"\caption{{{caption}}} \\", r"\toprule", _latex_row(header)]
-    return [*start, r"\midrule", r"\endhead", *map(_latex_row, rows), r"\bottomrule", r"\end{longtable}", ""]
-
-
 def to_csv(analysis: Analysis) -> str:
     """Return the column tables in tidy form: a row for each class and each of its neighbours."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    header = ["table", "class", "rank", "neighbour", "cosine", "low", "high", "reference", "count_similarity"]
+    bounds = [f"{source}_{bound}" for source in analysis.intervals for bound in ("low", "high")]
+    two = [] if analysis.two_values is None else ["group_1", "group_2"]
+    header = ["table", "class", "rank", "neighbour", "cosine", *bounds, *two, "reference", "count_similarity"]
     writer.writerow(header)
     for table in column_tables(analysis):
         for name, column in table.columns:
             for rank, n in enumerate(column, start=1):
-                values = (n.cosine, n.low, n.high, n.reference, n.count_similarity)
+                found = [value for pair in n.intervals.values() for value in pair or (None, None)]
+                values = [n.cosine, *found, *((n.two or (None, None)) if two else ()), n.reference, n.count_similarity]
                 cells = ["" if value is None else number(value, 6) for value in values]
                 writer.writerow([neutral_cell(table.title), neutral_cell(name), rank, neutral_cell(n.name), *cells])
     return out.getvalue()

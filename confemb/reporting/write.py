@@ -1,16 +1,21 @@
 """Writes a result folder: vectors, similarities, tables, figures and the HTML page."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from confemb.files import make_folder, write_text
 from confemb.reporting.analysis import Analysis, analyse
 from confemb.reporting.html import PageFigure, render_page
+from confemb.reporting.latex import to_latex
 from confemb.reporting.result import Result
-from confemb.reporting.tables import to_csv, to_latex, to_markdown
+from confemb.reporting.tables import to_csv, to_markdown
 from confemb.reporting.terminal import to_terminal
 from confemb.similarity import csv_cells
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Figures on the page are set a little larger than in print (96 pixels an inch).
 _PIXELS_PER_INCH = 115
@@ -48,34 +53,43 @@ def write_report(result: Result, folder: Path) -> str:
 def similarities_csv(analysis: Analysis) -> str:
     """Return the long table: a row for each pair of classes, in class order.
 
-    Columns: class_1, class_2, cosine (median over the seeds), low and high (with several seeds),
-    embedding (the cosine in `embedding.txt`), count_similarity, reference (with a reference; empty where
-    it does not know the pair).
+    Columns: class_1, class_2, cosine (median over the seeds); seeds_low and seeds_high, pictures_low and
+    pictures_high, retrainings_low and retrainings_high (the bounds of 95 % for each source of uncertainty that was
+    measured); group_1 and group_2 (where the seeds fall into two groups, the median of either, the larger first);
+    embedding (the cosine in `embedding.txt`), count_similarity, reference (with a reference). What is not known of a
+    pair is empty.
     """
     size = len(analysis.class_names)
     rows, columns = np.triu_indices(size, k=1)
     values = {"cosine": analysis.similarity.values}
-    if analysis.similarity.low is not None and analysis.similarity.high is not None:
-        values |= {"low": analysis.similarity.low, "high": analysis.similarity.high}
+    for source, interval in analysis.intervals.items():
+        values |= {f"{source}_low": interval.low, f"{source}_high": interval.high}
+    if analysis.two_values is not None:
+        values |= {f"group_{group}": medians for group, medians in enumerate(analysis.two_values.medians, start=1)}
     values |= {"embedding": analysis.medoid.values, "count_similarity": analysis.counts.values}
-    # Adding 0.0 turns a rounded -0.0 into 0.0.
-    numbers = [(np.round(matrix[rows, columns], 6) + 0.0).tolist() for matrix in values.values()]
-    header = ["class_1", "class_2", *values]
-    names = csv_cells(analysis.class_names)
-    cells = [[names[i] for i in rows.tolist()], [names[j] for j in columns.tolist()], *numbers]
-    line = "%s,%s" + ",%.6f" * len(numbers)
     reference = analysis.reference_values()
     if reference is not None:
-        header.append("reference")
-        line += ",%s"
-        cells.append(["" if np.isnan(value) else f"{value:.6f}" for value in reference[rows, columns].tolist()])
+        values["reference"] = reference
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    columns_of = {what: np.round(matrix[rows, columns], 6) + 0.0 for what, matrix in values.items()}
+    header = ["class_1", "class_2", *values]
+    names = csv_cells(analysis.class_names)
+    cells: list[list[Any]] = [[names[i] for i in rows.tolist()], [names[j] for j in columns.tolist()]]
+    line = "%s,%s"
+    for column in columns_of.values():
+        if np.isnan(column).any():
+            line += ",%s"
+            cells.append(["" if np.isnan(value) else f"{value:.6f}" for value in column.tolist()])
+        else:
+            line += ",%.6f"
+            cells.append(column.tolist())
     # Formatting whole rows is several times faster than pandas: half a million pairs for 1,000 classes.
     return "\n".join([",".join(header), *map(line.__mod__, zip(*cells, strict=True))]) + "\n"
 
 
 def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
     """Draw the figures that the result has, save each as PNG and SVG, and return them for the page."""
-    from confemb.reporting import classifier_figures, figures, style
+    from confemb.reporting import classifier_figures, figures, style, uncertainty_figures
 
     drawers = {
         "similarity_heatmap": figures.heatmap,
@@ -83,6 +97,8 @@ def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
         "dendrogram": figures.dendrogram,
         "reference": figures.reference_scatter,
         "seeds_spread": figures.seeds_spread,
+        "intervals": uncertainty_figures.intervals,
+        "dimension": uncertainty_figures.dimension,
         "examples": classifier_figures.example_pictures,
         "training": classifier_figures.training_curve,
     }
@@ -97,11 +113,18 @@ def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
                 # A figure of an older result in this folder would say something about another one.
                 (folder / f"{name}.{kind}").unlink(missing_ok=True)
             continue
-        contents = {kind: style.figure_bytes(figure, kind, dpi=dpi) for kind in ("png", "svg")}
-        for kind, content in contents.items():
-            style.save_bytes(folder / f"{name}.{kind}", content)
-        smaller = min(("svg", "png"), key=lambda kind: len(contents[kind]))
-        inches = figure.get_figwidth()
-        uri = style.data_uri(contents[smaller], smaller)
-        shown[name] = PageFigure(uri, round(inches * _PIXELS_PER_INCH), inches <= _PHONE_INCHES)
+        shown[name] = save_figure(figure, folder, name, dpi=dpi)
     return shown
+
+
+def save_figure(figure: "Figure", folder: Path, name: str, *, dpi: int = 200) -> PageFigure:
+    """Save a figure as PNG and SVG in `folder`, and return it for a page."""
+    from confemb.reporting import style
+
+    contents = {kind: style.figure_bytes(figure, kind, dpi=dpi) for kind in ("png", "svg")}
+    for kind, content in contents.items():
+        style.save_bytes(folder / f"{name}.{kind}", content)
+    smaller = min(("svg", "png"), key=lambda kind: len(contents[kind]))
+    inches = figure.get_figwidth()
+    uri = style.data_uri(contents[smaller], smaller)
+    return PageFigure(uri, round(inches * _PIXELS_PER_INCH), inches <= _PHONE_INCHES)

@@ -5,11 +5,15 @@ import pandas as pd
 import pytest
 
 from confemb.embedding import EmbeddingRuns
+from confemb.intervals import SimilarityInterval
 from confemb.pairs import count_pairs
 from confemb.predictions import Predictions, predictions_from_scores
+from confemb.reliability import DimensionChoice, NeighbourOverlap, Reliability, SplitHalf
 from confemb.reporting import Examples, Result
 from confemb.reporting.analysis import analyse
+from confemb.reporting.result import KnownReference
 from confemb.similarity import SimilarityMatrix
+from confemb.uncertainty import Uncertainty
 
 
 def block_runs(class_names, *, blocks, seeds, noise=0.2, dim=6):
@@ -35,6 +39,20 @@ def block_predictions() -> Predictions:
         splits=np.where(np.arange(120) < 90, "train", "test"),
         dataset="blocks",
         classifier="noise",
+    )
+
+
+def some_uncertainty(names) -> Uncertainty:
+    """An interval of [-0.3, 0.3] over pictures, not known for the first two classes, and all figures of reliability."""
+    low, high = (np.full((len(names), len(names)), bound) for bound in (-0.3, 0.3))
+    low[0, 1] = low[1, 0] = high[0, 1] = high[1, 0] = np.nan
+    return Uncertainty(
+        (SimilarityInterval("pictures", low, high, tuple(names), 50),),
+        Reliability(
+            SplitHalf((0.6, 0.7)),
+            (NeighbourOverlap("seeds", 1, 0.9, 0.2, 6), NeighbourOverlap("pictures", 1, 0.8, 0.2, 49)),
+            DimensionChoice((2, 3, 5), (0.7, 0.79, 0.8), (0.01, 0.01, 0.02), 0.95, 5),
+        ),
     )
 
 
@@ -70,8 +88,10 @@ def full_result(*, seeds=4, **changes) -> Result:
             np.array(["0", "1", "2", "3", "4"]),
         ),
         "groups": {"letters": ["b", "a", "c"], "unknowns": ["x", "y", "z"]},
-        "reference": SimilarityMatrix(reference, ("a", "b", "x")),
-        "reference_name": "the paper",
+        "references": [
+            KnownReference("the paper", SimilarityMatrix(reference, ("a", "b", "x")), left_out=("c", "y", "z"))
+        ],
+        "uncertainty": some_uncertainty(predictions.class_names),
     }
     return Result(**(parts | changes))
 

@@ -156,7 +156,7 @@ def test_dollar_signs_and_unknown_letters_are_drawn(make_result, result):
             runs=replace(result.runs, class_names=names),
             predictions=renamed,
             groups={},
-            reference=None,
+            references=[],
         )
     )
     figure = figures.heatmap(analysis)

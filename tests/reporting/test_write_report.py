@@ -16,9 +16,11 @@ from confemb.reporting import Examples, Result, write_report
 from confemb.reporting.analysis import analyse
 from confemb.reporting.findings import finding, group_sentence, seeds_sentence
 from confemb.reporting.html import flatten, heat_step, render_page
+from confemb.reporting.result import KnownReference
 from confemb.similarity import SimilarityMatrix
 
 FIGURES = {"similarity_heatmap", "class_map", "dendrogram", "reference", "seeds_spread", "examples", "training"}
+FIGURES |= {"intervals", "dimension"}
 HOSTILE = '<script>alert("1")</script>'
 
 
@@ -43,7 +45,8 @@ def test_the_same_result_gives_the_same_bytes(written, result, tmp_path):
 
 def test_similarities_are_long_and_in_class_order(written, analysis):
     frame = pd.read_csv(written / "similarities.csv")
-    columns = ["class_1", "class_2", "cosine", "low", "high", "embedding", "count_similarity", "reference"]
+    columns = ["class_1", "class_2", "cosine", "seeds_low", "seeds_high", "pictures_low", "pictures_high"]
+    columns += ["embedding", "count_similarity", "reference"]
     assert list(frame.columns) == columns
     assert len(frame) == 15
     assert list(zip(frame.class_1, frame.class_2, strict=True))[:6] == [
@@ -54,6 +57,9 @@ def test_similarities_are_long_and_in_class_order(written, analysis):
         assert row.embedding == pytest.approx(analysis.medoid.between(row.class_1, row.class_2), abs=1e-6)
         assert row.count_similarity == pytest.approx(analysis.counts.between(row.class_1, row.class_2), abs=1e-6)
     assert frame.reference.notna().sum() == 3
+    assert frame.pictures_low.isna().tolist() == [True] + 14 * [False]
+    assert (frame.pictures_high[1:] == 0.3).all()
+    assert (frame.seeds_low <= frame.cosine).all()
 
 
 def test_the_embedding_is_the_medoid_run(written, result, analysis):
@@ -131,8 +137,7 @@ def test_text_of_the_user_is_escaped_everywhere(make_result, result, tmp_path):
         predictions=renamed,
         manifest={HOSTILE: HOSTILE},
         groups={HOSTILE: list(names[:3]), "other": list(names[3:])},
-        reference=SimilarityMatrix(np.eye(3) + 0.1 * (1 - np.eye(3)), names[:3]),
-        reference_name=HOSTILE,
+        references=[KnownReference(HOSTILE, SimilarityMatrix(np.eye(3) + 0.1 * (1 - np.eye(3)), names[:3]))],
     )
     write_report(hostile, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

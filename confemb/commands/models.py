@@ -1,0 +1,224 @@
+"""Commands that look at several classifiers: `retrain`, `models`, `diff` and `formation`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from confemb.embedders import Embedder
+    from confemb.predictions import Predictions
+    from confemb.references import Reference
+
+ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or a name: confemb list.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as training.epochs=2.")
+]
+References = Annotated[
+    list[str] | None,
+    typer.Option("--reference", help="Compare with it too: confemb list references. Default: the experiment's."),
+]
+
+
+def retrain(
+    experiment: ExperimentName,
+    networks: Annotated[int, typer.Option(min=2, help="How many networks to train.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the study; each network gets one within.")],
+    references: References = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train an experiment's classifier several times, and show how far its similarities depend on that."""
+    from confemb.experiment import load_experiment
+    from confemb.reporting.retraining_report import collect_networks, retraining_study
+    from confemb.reporting.study import write_study
+    from confemb.retraining import NETWORKS, save_networks
+    from confemb.series import train_networks
+
+    found = load_experiment(experiment, overrides)
+    chosen = _references(references, found.report.references)
+    folders = train_networks(found, networks, out, references=list(chosen))
+    retraining = collect_networks(
+        folders,
+        title=found.title,
+        references=chosen,
+        manifest=_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
+    )
+    save_networks(retraining.runs, retraining.names, out / NETWORKS)
+    typer.echo(write_study(retraining_study(retraining), out))
+
+
+def formation(
+    experiment: ExperimentName,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The result folder; the study goes into formation within. Default: reports/NAME."),
+    ] = None,
+    references: References = None,
+    overrides: Overrides = None,
+) -> None:
+    """Show how similarities form: embed the classes after each epoch that training.keep_epochs names."""
+    from confemb.embedders import make_pair_embedder
+    from confemb.experiment import load_experiment
+    from confemb.formation import form
+    from confemb.pipeline import pair_counts
+    from confemb.progress import Display
+    from confemb.reporting.formation_report import formation_study
+    from confemb.reporting.study import write_study
+    from confemb.series import predict_epochs
+
+    found = load_experiment(experiment, overrides)
+    chosen = _references(references, found.report.references)
+    folder = out or Path("reports") / found.name
+    display = Display()
+    predictions = predict_epochs(found, folder, references=list(chosen), display=display)
+    display.stage(f"embed: {len(predictions)} epochs")
+    with display.bar() as update:
+        formed = form(
+            predictions,
+            lambda one: pair_counts(found, one),
+            make_pair_embedder(found.embedding.name, found.embedding.options),
+            range(found.seed, found.seed + found.embedding.seeds),
+            progress=lambda done, total: update("epochs", done, total),
+        )
+    study = formation_study(
+        formed,
+        title=f"{found.title}: how it forms",
+        references={name: reference.similarity(formed.class_names) for name, reference in chosen.items()},
+        groups=found.report.groups,
+        manifest=_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),
+    )
+    typer.echo(write_study(study, folder / "formation"))
+
+
+def models(
+    classifiers: Annotated[
+        list[str],
+        typer.Argument(metavar="A B ...", help="Result folders, prediction files, or an NPZ file of many classifiers."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the study.")],
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="Compare vectors too: confemb list embedders. Default: the plain counts alone.")
+    ] = None,
+    dim: Annotated[int, typer.Option(help="Embedding dimensions.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the halves too.")] = 0,
+    splits: Annotated[int, typer.Option(min=1, help="How often to halve the pictures.")] = 20,
+    families: Annotated[
+        str | None, typer.Option(help='Families of classifiers: a TOML file of lines family = ["classifier", ...].')
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
+) -> None:
+    """Show how alike several classifiers see the same classes: matrix, map and families."""
+    from confemb.class_cells import load_class_names
+    from confemb.errors import ConfembError
+    from confemb.experiment import load_groups
+    from confemb.model_files import load_classifiers
+    from confemb.model_geometry import join_pictures
+    from confemb.reporting.models_report import compare_models, models_study
+    from confemb.reporting.study import write_study
+
+    found = load_classifiers(classifiers, class_names=None if classes is None else load_class_names(classes))
+    if len(found) < 2:
+        raise ConfembError("one classifier cannot be compared; give at least 2, or an NPZ file of many.")
+    joined = dict(zip(found, join_pictures(list(found.values())), strict=True))
+    comparison = compare_models(
+        joined,
+        title=title or f"How alike {len(found)} classifiers see their classes",
+        k=min(3, *(one.k for one in found.values())) if k is None else k,
+        embedder=None if embedder is None else _embedder(embedder, dim),
+        seeds=range(seed, seed + seeds),
+        splits=splits,
+        families={} if families is None else load_groups(families),
+        manifest=_manifest(classifiers=list(found), embedder=embedder, k=k, seed=seed, splits=splits),
+    )
+    typer.echo(write_study(models_study(comparison), out))
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A result folder or a predictions file: before.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same, of the same pictures: after.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the study.")],
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Predicted classes of each picture that count.")] = 1,
+    weighting: Annotated[str, typer.Option(help="Weigh them by count or by probability.")] = "count",
+    split: Annotated[str | None, typer.Option(help="Only the pictures of one split, as test.")] = None,
+    level: Annotated[float, typer.Option(min=0.0, max=1.0, help="The false-discovery rate.")] = 0.05,
+    flips: Annotated[int, typer.Option(min=99, help="Random swaps, for --weighting probability.")] = 9999,
+    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
+) -> None:
+    """Show which class pairs moved between two checkpoints of one network, beyond chance."""
+    from confemb.class_cells import load_class_names
+    from confemb.difference import pair_differences
+    from confemb.errors import unknown_name
+    from confemb.model_files import load_classifier
+    from confemb.model_geometry import join_pictures
+    from confemb.reporting.difference_report import difference_study
+    from confemb.reporting.study import write_study
+
+    if weighting not in ("count", "probability"):
+        raise unknown_name("value", weighting, ("count", "probability"), where="--weighting")
+    before = load_classifier(a, class_names=None if classes is None else load_class_names(classes))
+    after = load_classifier(b, class_names=before.class_names)
+    before, after = join_pictures([_only(before, split, a), _only(after, split, b)])
+    found = pair_differences(before, after, k=k, weighting=weighting, flips=flips, seed=seed)  # type: ignore[arg-type]
+    names = (Path(a).stem, Path(b).stem)
+    if names[0] == names[1]:
+        names = (a, b)
+    counted = f"the share of one's {'first' if k == 1 else f'{k} first'} predictions that name the other"
+    study = difference_study(
+        found,
+        names=names,
+        accuracies=(before.accuracy, after.accuracy),
+        measure=counted if weighting == "count" else "the mean probability that one's pictures give to the other",
+        level=level,
+        title=title or f"What changed from {names[0]} to {names[1]}",
+        manifest=_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed),
+    )
+    typer.echo(write_study(study, out))
+
+
+def _only(predictions: "Predictions", split: str | None, where: str) -> "Predictions":
+    """Return the predictions of one split; raises ConfembError where there is none."""
+    from confemb.errors import ConfembError, quoted_list
+
+    if split is None:
+        return predictions
+    known = [] if predictions.splits is None else list(dict.fromkeys(predictions.splits.tolist()))
+    if split not in known:
+        raise ConfembError(f"{where} has no pictures of the split {split!r}; it has {quoted_list(known) or 'none'}.")
+    assert predictions.splits is not None
+    return predictions.where(predictions.splits == split)
+
+
+def _references(names: list[str] | None, default: list[str]) -> "dict[str, Reference]":
+    """Return the references by name, the default ones where none is named."""
+    from confemb.references import open_reference
+
+    return {name: open_reference(name) for name in names or default}
+
+
+def _manifest(**facts: Any) -> dict[str, Any]:
+    """Return what a study's report says of how it was made."""
+    from confemb import __version__
+    from confemb.provenance import versions
+
+    return {"confemb": __version__, **facts, "versions": versions()}
+
+
+def _embedder(name: str, dim: int) -> "Embedder":
+    """Return the embedder called `name`, with as many dimensions where it has that option."""
+    import dataclasses
+
+    from confemb.embedders import EMBEDDERS, make_pair_embedder
+
+    takes_dim = "dim" in {field.name for field in dataclasses.fields(EMBEDDERS.get(name))}
+    return make_pair_embedder(name, {"dim": dim} if takes_dim else {})

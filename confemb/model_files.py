@@ -1,0 +1,103 @@
+"""Reading the predictions of several classifiers: result folders, prediction files, or one NPZ file of many."""
+
+import io
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from confemb.errors import ConfembError
+from confemb.files import read_bytes
+from confemb.prediction_files import load_predictions
+from confemb.predictions import Predictions
+from confemb.provenance import Manifest
+from confemb.results import PREDICTIONS
+
+# Arrays that say how predictions are to be read, in an NPZ file of a single classifier.
+_SINGLE = frozenset({"probs", "logits", "topk", "top_classes"})
+
+
+def load_classifier(path: str | Path, *, class_names: Sequence[str] | None = None) -> Predictions:
+    """Read one classifier's predictions, all classes that were kept, from a result folder or a file.
+
+    Raises:
+        ConfembError: a folder without predictions, or a file as in `confemb.load_predictions`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        file = Manifest(path).file(PREDICTIONS)
+        if file is None or not file.is_file():
+            raise ConfembError(
+                f"{path} holds no predictions ({PREDICTIONS}); give the folder of a result that has them."
+            )
+        path = file
+    return load_predictions(path, class_names=class_names)
+
+
+def load_classifiers(paths: Iterable[str], *, class_names: Sequence[str] | None = None) -> dict[str, Predictions]:
+    """Read several classifiers, called by their folder, file or array; all get the first one's class order.
+
+    Args:
+        paths: result folders, prediction files, and NPZ files of many classifiers (see `load_many`).
+        class_names: the K class names in index order, where the files do not say them.
+
+    Raises:
+        ConfembError: a file that cannot be read, two classifiers of one name, or classes that are not the same.
+    """
+    found: dict[str, Predictions] = {}
+    for path in paths:
+        if Path(path).suffix == ".npz" and not _SINGLE & set(npz_names(path)):
+            read = load_many(path, class_names=class_names)
+        else:
+            # Where the classes are known already, their order is taken over.
+            known = next(iter(found.values())).class_names if found and class_names is None else class_names
+            read = {Path(path).stem: load_classifier(path, class_names=known)}
+        for name, predictions in read.items():
+            if name in found:
+                raise ConfembError(f"two classifiers are called {name!r}: rename the file or folder {path}.")
+            found[name] = predictions
+    if len({one.class_names for one in found.values()}) > 1:
+        raise ConfembError("the classifiers are not of the same classes; give the class names (--classes FILE).")
+    return found
+
+
+def npz_names(path: str | Path) -> list[str]:
+    """Return the names of the arrays in an NPZ file; raises ConfembError where it is none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as file:
+            return [name.removesuffix(".npy") for name in file.namelist()]
+    except zipfile.BadZipFile as error:
+        raise ConfembError(f"{path} is no NPZ file: write it with np.savez.") from error
+
+
+def load_many(path: str | Path, *, class_names: Sequence[str] | None = None) -> dict[str, Predictions]:
+    """Read an NPZ file with `labels` (N,) and, under each classifier's name, its predicted classes.
+
+    These are whole numbers, (N,) for the most probable class or (N, k) for several, best first. `class_names` (K,)
+    may be there too; other arrays of texts (file names, say) are passed over.
+
+    Raises:
+        ConfembError: no such file, no labels or no classifier in it, or an index out of range.
+    """
+    data = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        labels = arrays.pop("labels")
+    except (ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise ConfembError(f"{path} holds no predictions of many classifiers: {error}.") from error
+    own = arrays.pop("class_names", None)
+    tops = {name: top.reshape(len(top), -1) for name, top in arrays.items() if top.dtype.kind in "iu"}
+    if not tops:
+        raise ConfembError(f"{path} holds no predictions of many classifiers: no array of whole numbers beside labels.")
+    if class_names is None:
+        size = 1 + max(int(array.max()) for array in (labels, *tops.values()))
+        class_names = [str(i) for i in range(size)] if own is None else [str(name) for name in own.tolist()]
+    found = {}
+    for name, top in tops.items():
+        try:
+            found[name] = Predictions(labels, top, None, tuple(class_names), classifier=name)
+        except ConfembError as error:
+            raise ConfembError(f"{path}, {name}: {error}") from error
+    return found
