@@ -18,11 +18,9 @@ have the same nearest class for 72 % of the classes. 7 minutes on one CPU core.
 """
 
 import argparse
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,16 +28,15 @@ import pandas as pd
 import confemb
 from confemb.embedders import embed_runs
 from confemb.experiment import EmbeddingSection
-from confemb.files import make_folder, read_bytes, sha256_file, write_text
+from confemb.files import make_folder, read_arrays, read_bytes, sha256_file, write_text
+from confemb.model_files import load_many
+from confemb.model_geometry import disattenuate, spearman_brown
 from confemb.progress import Display
 from confemb.reporting import style
-from confemb.reporting.layout import seriate
+from confemb.reporting.model_figures import agreement_figure, models_map
 from confemb.reporting.tables import frame_to_markdown
+from confemb.reporting.write import save_figure
 from confemb.results import embed_predictions
-from confemb.statistics import group_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Architectures by what their names contain; the first that fits. A classifier that fits none is in no family.
 FAMILIES = {
@@ -74,21 +71,12 @@ def read_zoo(path: Path) -> dict[str, confemb.Predictions]:
     Raises:
         ConfembError: a file that is none of these, or whose classes are not ImageNet's in index order.
     """
-    read_bytes(path)  # says what is wrong with a path that is no file
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name != "filenames"}
-        labels, wnids = arrays.pop("labels"), arrays.pop("wnids")
-    except (ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise confemb.ConfembError(f"{path} holds no predictions of many classifiers: {error}.") from error
     classes = confemb.imagenet_classes()
+    found = load_many(path, class_names=[c.name for c in classes])
+    wnids = read_arrays(read_bytes(path), ["wnids"])["wnids"]
     if wnids.tolist() != [c.wnid for c in classes]:
         raise confemb.ConfembError(f"{path}: its wnids must be those of ImageNet's 1,000 classes in index order.")
-    names = tuple(c.name for c in classes)
-    return {
-        name: confemb.Predictions(labels, top, None, names, dataset="ImageNet val", classifier=name)
-        for name, top in arrays.items()
-    }
+    return {name: replace(one, dataset="ImageNet val") for name, one in found.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,18 +132,13 @@ def embed_zoo(predictions: Mapping[str, confemb.Predictions], display: Display) 
 def without_seed_noise(agreement: np.ndarray, seed_agreement: np.ndarray) -> np.ndarray:
     """Correct agreements for the noise of the seeds (Spearman 1904's correction for attenuation).
 
-    The reliability of a mean over S seeds, two of which correlate at r, is S r / (1 + (S - 1) r) (Spearman-Brown);
-    what two noisy measures share is their correlation over the root of their reliabilities' product. Made for
-    product moments, it holds approximately for ranks, and may come out a little above 1.
+    The reliability of a mean over S seeds, two of which correlate at r, is that of S measures (Spearman-Brown).
 
     Args:
         agreement: (C, C) rank correlations of mean cosines.
         seed_agreement: (C,) r of each classifier.
     """
-    reliability = SEEDS * seed_agreement / (1 + (SEEDS - 1) * seed_agreement)
-    corrected = agreement / np.sqrt(np.outer(reliability, reliability))
-    np.fill_diagonal(corrected, 1.0)
-    return corrected
+    return disattenuate(agreement, spearman_brown(seed_agreement, SEEDS))
 
 
 def agreement_with_others(values: np.ndarray) -> np.ndarray:
@@ -225,48 +208,6 @@ def self_agreement(found: confemb.Predictions, seed: int) -> dict[str, float]:
     }
 
 
-def agreement_figure(agreement: confemb.SimilarityMatrix) -> "Figure":
-    """Draw the classifiers' agreement, like by like, with the tree; names are coloured by family."""
-    import seaborn
-    from scipy.cluster.hierarchy import dendrogram
-
-    groups = families(agreement.class_names)
-    member = group_of(agreement.class_names, groups)
-    seriation = seriate(agreement)
-    order = seriation.order
-    figure = style.new_figure(9.6, 9.2)
-    tree_axes, axes = figure.subplots(1, 2, width_ratios=(1, 6))
-    dendrogram(
-        seriation.tree,
-        orientation="left",
-        no_labels=True,
-        ax=tree_axes,
-        color_threshold=0,
-        above_threshold_color=style.MUTED,
-    )
-    for lines in tree_axes.collections:
-        lines.set_linewidth(0.8)
-    tree_axes.invert_yaxis()
-    tree_axes.axis("off")
-    lowest = agreement.values.min()
-    values = np.where(np.eye(len(order), dtype=bool), np.nan, agreement.values[np.ix_(order, order)])
-    colours = seaborn.color_palette("mako_r", as_cmap=True)
-    image = axes.imshow(values, cmap=colours, vmin=lowest, aspect="auto", interpolation="nearest")
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.set_yticks(range(len(order)), [agreement.class_names[i] for i in order], fontsize=7.5)
-    axes.tick_params(length=0)
-    for label, i in zip(axes.get_yticklabels(), order, strict=True):
-        label.set_color(style.group_colour(member[i]))
-    axes.set_title(f"How alike {len(order)} classifiers see the classes of ImageNet")
-    figure.colorbar(
-        image, ax=axes, location="bottom", shrink=0.5, aspect=40, label="Spearman correlation, seeds' noise corrected"
-    )
-    handles = [axes.plot([], [], "s", color=style.group_colour(g), label=name)[0] for g, name in enumerate(groups)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
-    return figure
-
-
 def agreement_table(
     raw: confemb.SimilarityMatrix, corrected: confemb.SimilarityMatrix, summary: pd.DataFrame
 ) -> pd.DataFrame:
@@ -318,7 +259,7 @@ correlation of their mean cosines over {SEEDS} seeds), over all pairs of classif
 {frame_to_markdown(agreements)}
 Most pairs of classes are never confused, and the seed decides much of their cosines: two seeds of one classifier \
 agree at {zoo.seed_agreement.min():.2f} to {zoo.seed_agreement.max():.2f} (column `seed_agreement` below). The \
-correction takes that noise out (Spearman 1904); the figure `agreement.png` shows the corrected values.
+correction takes that noise out (Spearman 1904); the figures `agreement.png` and `map.png` show the corrected values.
 
 By the mean cosine over all classifiers, more than half of them have the same nearest class for \
 {(same > 0.5).mean():.0%} of the classes, and all of them for {(same == 1).mean():.0%}.
@@ -375,10 +316,16 @@ def main() -> None:
         write_text(out / "nearest.csv", nearest.to_csv(index=False))
         raw.save_matrix(out / "agreement.csv")
         corrected.save_matrix(out / "agreement_corrected.csv")
+        groups = families(zoo.classifiers)
         with style.figure_style():
-            figure = agreement_figure(corrected)
-        for kind in ("png", "svg"):
-            style.save_bytes(out / f"agreement.{kind}", style.figure_bytes(figure, kind, dpi=150))
+            title = f"How alike {len(zoo.classifiers)} classifiers see the classes of ImageNet"
+            label = "Spearman correlation, seeds' noise corrected"
+            figures = {
+                "agreement": agreement_figure(corrected, groups, title=title, label=label),
+                "map": models_map(corrected, groups),
+            }
+        for name, figure in figures.items():
+            save_figure(figure, out, name, dpi=150)
         agreements = agreement_table(raw, corrected, summary)
         write_text(out / "tables.md", findings(summary, agreements, zoo, nearest, pd.DataFrame(rows)))
     except confemb.ConfembError as error:

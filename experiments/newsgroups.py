@@ -240,6 +240,7 @@ def main() -> None:
             description="TF-IDF and a linear classifier read the posts without headers, footers and quotes; each post "
             "is predicted by a classifier that was not fitted on it.",
             groups=SUBJECTS,
+            item="post",
             source={
                 "dataset": predictions.dataset,
                 "classifier": predictions.classifier,
