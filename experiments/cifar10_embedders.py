@@ -20,6 +20,10 @@ How the settings were chosen: on four networks (the published one of 92.9 % and 
 largest, over expectation), powers, normalisation, time, heat or restart, with and without logarithm. The best mean was
 0.939, and the 30 best lie within 0.004, so one of the plainest was taken: time 1, no self-pairs. It came out best with
 temperature 1.5, which harms a network trained with smoothed labels, so no temperature is recommended.
+
+Found, over 5 networks: `diffusion` is nearest to people (0.936 from softmax mass; plain counts 0.933, skip-gram at most
+0.820; 0.95 is not reached) and to WordNet (0.781 from 1 rank; plain counts at most 0.742); `directed` and `balanced`
+from 2 ranks are nearest to the paper (0.908 and 0.896), which is a skip-gram itself.
 """
 
 import argparse

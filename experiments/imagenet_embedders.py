@@ -13,6 +13,10 @@ same pictures, though, and the same training set.
 
 The predictions are those of the ImageNetV2 repository (Recht et al. 2019), see imagenet_zoo.py; WordNet is any
 installation of its files. Half an hour on one CPU core; `--jobs 2` uses two.
+
+Found: over the 30 classifiers it was not chosen on, `diffusion` from 3 ranks agrees with WordNet at 0.579 (skip-gram
+0.350, plain counts 0.179), and one half of the pictures with the other at 0.952 (0.664, 0.459). Three Inception-v3 stay
+below 0.50 with WordNet.
 """
 
 import argparse
