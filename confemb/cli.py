@@ -76,7 +76,9 @@ def embed(
     missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
     weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
     temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
-    embedder: Annotated[str, typer.Option(help="How pairs become vectors: confemb list embedders.")] = "skipgram",
+    embedder: Annotated[
+        str, typer.Option(help="How pairs become vectors: confemb list embedders; skipgram is the paper's.")
+    ] = "diffusion",
     dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
     embedder_options: Annotated[
         list[str] | None,
@@ -115,8 +117,8 @@ def embed(
         weighting=counting,
         temperature=temperature,
     )
-    if counts.k == 1:
-        _warn(f"each {item} has one predicted class only; that rarely carries an embedding (3 or more do).")
+    if counts.k == 1 and embedder in ("skipgram", "directed"):
+        _warn(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
     standard_input = predictions == "-"
     name = "standard input" if standard_input else Path(predictions).name
     summary = embed_predictions(

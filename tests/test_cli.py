@@ -33,7 +33,8 @@ def embedded(tmp_path_factory):
     top = np.array([generator.permutation(3) + start for start in block])
     rows = [[NAMES[label], *(NAMES[c] for c in classes)] for label, classes in zip(labels, top, strict=True)]
     (folder / "p.csv").write_text("\n".join(["label,top1,top2,top3", *map(",".join, rows)]) + "\n")
-    done = process("embed", "p.csv", "--out", "result", "--seeds", "3", "--bootstraps", "4", cwd=folder)
+    options = ("--embedder", "skipgram", "--seeds", "3", "--bootstraps", "4")
+    done = process("embed", "p.csv", "--out", "result", *options, cwd=folder)
     return folder, done
 
 
@@ -105,7 +106,8 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path):
 def test_embedding_twice_gives_the_same_bytes(run, embedded, monkeypatch):
     folder, _ = embedded
     monkeypatch.chdir(folder)
-    status, _, err = run("embed", "p.csv", "--out", "again", "--seeds", 3, "--bootstraps", 4)
+    options = ("--embedder", "skipgram", "--seeds", 3, "--bootstraps", 4)
+    status, _, err = run("embed", "p.csv", "--out", "again", *options)
     assert (status, err) == (0, "")
     first, second = (
         {str(p.relative_to(folder / name)): p.read_bytes() for p in (folder / name).rglob("*") if p.is_file()}
@@ -159,7 +161,7 @@ def test_every_format_gives_the_same_vectors(run, files, no_figures):
 def test_embed_options_are_used(run, files, no_figures):
     status, out, _ = run(
         *("embed", files / "p.csv", "--out", files / "out", "--seeds", 2, "--seed", 5, "-k", 2),
-        *("--self-pairs", "drop", "--title", "My network"),
+        *("--self-pairs", "drop", "--title", "My network", "--embedder", "skipgram"),
     )
     assert status == 0
     assert out.startswith("My network")
@@ -167,6 +169,13 @@ def test_embed_options_are_used(run, files, no_figures):
     assert manifest["stages"]["embed"]["seeds"] == [5, 6]
     assert manifest["stages"]["embed"]["pairs"]["k"] == 2
     assert manifest["stages"]["embed"]["pairs"]["self_pairs"] == "drop"
+
+
+def test_embed_draws_nothing_at_random_by_default(run, files, no_figures):
+    assert run("embed", files / "p.csv", "--out", files / "out", "--bootstraps", 0)[0] == 0
+    stage = json.loads((files / "out" / "manifest.json").read_text())["stages"]["embed"]
+    assert stage["embedder"].startswith("Diffusion(")
+    assert stage["seeds"] == [0]
 
 
 def test_embed_tells_groups_apart(run, refused, files, no_figures):
@@ -192,7 +201,8 @@ def test_embed_tells_groups_apart(run, refused, files, no_figures):
 
 def test_a_confusion_matrix_is_embedded_with_a_note(run, tmp_path, no_figures):
     (tmp_path / "confusions.csv").write_text(",a,b,c\na,90,9,1\nb,8,91,1\nc,2,1,97\n")
-    status, out, err = run("embed", tmp_path / "confusions.csv", "--out", tmp_path / "out", "--seeds", 2)
+    options = ("--embedder", "skipgram", "--seeds", 2)
+    status, out, err = run("embed", tmp_path / "confusions.csv", "--out", tmp_path / "out", *options)
     assert status == 0
     assert err.startswith("confemb: note: each picture has one predicted class only")
     assert "Table 1" in out

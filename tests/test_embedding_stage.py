@@ -87,7 +87,7 @@ def test_options_reach_the_embedder(run, files, no_figures):
         (["--option", "name=ppmi"], "--option 'name=ppmi': give it as --embedder"),
         (["--option", "seeds=3"], "--option 'seeds=3': give it as --seeds"),
         (["--option", "negatives=3"], "unknown option 'negatives'"),
-        (["--option", "negative=0"], "embedding.negative = 0 is not allowed"),
+        (["--embedder", "skipgram", "--option", "negative=0"], "embedding.negative = 0 is not allowed"),
         (["--embedder", "counts", "--dim", "3"], "unknown option 'dim' in the section [embedding] for 'counts'"),
         (["--embedder", "ppmi", "--dim", "7"], "dim = 7 is more than a matrix of 6 classes has dimensions"),
         (["--embedder", "diffusion", "--option", "time=inf"], "embedding.time = inf is not allowed"),
