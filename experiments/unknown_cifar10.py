@@ -5,7 +5,12 @@ of the tenth? Scores by the geometry of the classes stand beside maximum softmax
 to take is chosen on the other held-out classes. The rejected pictures are grouped into a new class.
 
 Command:  python experiments/unknown_cifar10.py --work DIR [--classes cat dog] [--out reports/unknown_cifar10]
-Time:     about 5 minutes a class on one CPU core; what is in DIR already is reused.
+Time:     about 3 minutes a class on one CPU core; what is in DIR already is reused.
+
+Found, with airplane, cat, deer and truck held out (80 to 84 % of the known test pictures right): a baseline is best.
+Mean AUROC 0.754 by energy and 0.751 by maximum logit; the best by geometry is the length of the mean class vector,
+0.016 and 0.013 below; the difference is not sure with four classes. The new class is 38 to 70 % of the class held out,
+where 26 % of all rejected pictures are.
 """
 
 import argparse
