@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import jax
+import numpy as np
 
 from confemb.errors import ConfembError
 from confemb.files import make_folder
@@ -19,13 +20,23 @@ class Checkpoints:
 
         self._ocp = ocp
         self._folder = make_folder(folder).resolve()
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+        # Each process keeps its own: with several of them only the lead's is ever read.
+        own = jax.process_index()
+        multiprocessing = ocp.options.MultiprocessingOptions(
+            primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"process{own}"
+        )
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=2,
+            enable_async_checkpointing=False,
+            create=False,
+            multiprocessing_options=multiprocessing,
+        )
         # Named ahead, so that a checkpoint's shapes can be asked for before it is restored.
         handlers = {"state": ocp.StandardCheckpointHandler(), "history": ocp.JsonCheckpointHandler()}
         self._manager = ocp.CheckpointManager(self._folder, options=options, item_handlers=handlers)
 
     def restore(self, like: Any) -> tuple[Any, list[dict[str, float]]] | None:
-        """Return the newest (state, history), shaped and placed like `like`; None where there is none.
+        """Return the newest (state, history), the state as numpy arrays shaped like `like`; None where there is none.
 
         Raises:
             ConfembError: the checkpoint is of another network or damaged.
@@ -43,7 +54,7 @@ class Checkpoints:
             saved = self._manager.restore(
                 epoch,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore([ocp.utils.to_shape_dtype_struct(leaf) for leaf in leaves]),
+                    state=ocp.args.StandardRestore([np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]),
                     history=ocp.args.JsonRestore(),
                 ),
             )
@@ -61,7 +72,9 @@ class Checkpoints:
         self._manager.save(
             epoch,
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(jax.tree.leaves(state)), history=ocp.args.JsonSave(history)
+                # As numpy arrays: those of several processes' devices are not this process's to write.
+                state=ocp.args.StandardSave([np.asarray(leaf) for leaf in jax.tree.leaves(state)]),
+                history=ocp.args.JsonSave(history),
             ),
         )
 

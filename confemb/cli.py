@@ -28,6 +28,17 @@ Overrides = Annotated[
 ]
 
 
+Together = Annotated[
+    str | None,
+    typer.Option(
+        "--distributed",
+        metavar="auto|HOST:PORT,INDEX,COUNT",
+        help="Share the work with other processes that run the same command: found by themselves on a cluster, or "
+        "this is number INDEX of COUNT and number 0 listens at HOST:PORT.",
+    ),
+]
+
+
 @app.callback(invoke_without_command=True)
 def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
@@ -45,19 +56,23 @@ def options(
 @app.command()
 def run(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
     """Run every stage of an experiment; go on where a stopped run left off."""
-    typer.echo(_run(experiment, out, overrides, "report"))
+    _run_stages(experiment, out, overrides, "report", None)
 
 
 @app.command()
-def train(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
+def train(
+    experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None, distributed: Together = None
+) -> None:
     """Train an experiment's classifier."""
-    typer.echo(_run(experiment, out, overrides, "train"))
+    _run_stages(experiment, out, overrides, "train", distributed)
 
 
 @app.command()
-def predict(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
-    """Train an experiment's classifier where needed, and predict."""
-    typer.echo(_run(experiment, out, overrides, "predict"))
+def predict(
+    experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None, distributed: Together = None
+) -> None:
+    """Train an experiment's classifier where needed, and predict; `confemb run` goes on from there."""
+    _run_stages(experiment, out, overrides, "predict", distributed)
 
 
 @app.command()
@@ -253,9 +268,19 @@ def _choice(option: str, value: str, *allowed: str) -> Any:
     return value
 
 
-def _run(name: str, out: Path | None, overrides: list[str] | None, until: Any) -> str:
+def _run_stages(name: str, out: Path | None, overrides: list[str] | None, until: Any, distributed: str | None) -> None:
     from confemb.experiment import load_experiment
-    from confemb.pipeline import run_experiment
+    from confemb.pipeline import run_experiment, run_together
 
     experiment: Experiment = load_experiment(name, overrides)
-    return run_experiment(experiment, out or Path("reports") / experiment.name, until=until)
+    folder = out or Path("reports") / experiment.name
+    if distributed is None:
+        typer.echo(run_experiment(experiment, folder, until=until))
+        return
+    from confemb.distributed import join, leave
+
+    team = join(distributed)
+    printed = run_together(experiment, folder, team, until=until)
+    leave()
+    if team.lead:
+        typer.echo(printed)

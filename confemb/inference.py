@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from confemb.classifiers import Network
@@ -50,12 +51,16 @@ def compiled_logits(network: Any, *, mirror: bool = False) -> CompiledLogits:
     mesh = Mesh(np.array(jax.devices()), ("batch",))
     by_batch = NamedSharding(mesh, PartitionSpec("batch"))
     graph, state = nnx.split(network)
-    state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+    # By way of the host, from which every process places its share.
+    state = jax.device_put(jax.tree.map(np.asarray, state), NamedSharding(mesh, PartitionSpec()))
 
     def logits(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
         size = -(-size // mesh.size) * mesh.size
         filled = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
-        return np.asarray(_outputs(graph, state, jax.device_put(filled, by_batch), mirror, layer))[: len(batch)]
+        found = _outputs(graph, state, jax.device_put(filled, by_batch), mirror, layer)
+        if not found.is_fully_addressable:
+            found = multihost_utils.process_allgather(found, tiled=True)
+        return np.asarray(found)[: len(batch)]
 
     return logits
 

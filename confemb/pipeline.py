@@ -5,6 +5,7 @@ run that was stopped goes on at the first stage that is not done, training at it
 """
 
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ import numpy as np
 from confemb.classification import Classifier, classify_datasets
 from confemb.classifier_sources import TrainedHere, WithWeights, classifier_source
 from confemb.datasets import Dataset, open_dataset
+from confemb.distributed import ALONE, Team
 from confemb.embedders import ClassifierEmbedder, make_embedder
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError, quoted_list, unknown_name
@@ -57,11 +59,30 @@ def run_experiment(
     return Run(experiment, folder, display or Display()).up_to(until)
 
 
+def run_together(experiment: Experiment, folder: Path, team: Team, *, until: Literal["train", "predict"]) -> str:
+    """Train and predict with several processes, each of which calls this.
+
+    Only the lead reads and writes `folder`; the others keep what they need in a folder that goes away.
+
+    Returns:
+        What to print: where the last stage's file is; nothing but in the lead.
+
+    Raises:
+        ConfembError: as `run_experiment`; or processes that would not do the same.
+    """
+    if team.lead:
+        return Run(experiment, folder, Display(), team).up_to(until)
+    with tempfile.TemporaryDirectory() as own:
+        Run(experiment, Path(own), Display(enabled=False), team).up_to(until)
+    return ""
+
+
 class Run:
     """One call of `run_experiment`: what its stages share."""
 
-    def __init__(self, experiment: Experiment, folder: Path, display: Display) -> None:
+    def __init__(self, experiment: Experiment, folder: Path, display: Display, team: Team = ALONE) -> None:
         self.experiment = experiment
+        self.team = team
         self.folder = make_folder(folder)
         self.display = display
         self.manifest = Manifest(folder)
@@ -98,17 +119,20 @@ class Run:
         # What only the report depends on (title, groups, reference) may have changed with nothing run anew.
         self.manifest.save()
         keys = self._keys(dumped)
+        self.team.check_same({stage: keys[stage] for stage in ("train", "predict")})
         work = {"train": self._train, "predict": self._predict, "embed": self._embed, "uncertainty": self._uncertainty}
         for stage in STAGES[: STAGES.index(until) + 1]:
             if stage == "report":
                 return write_result_report(self.folder, display=self.display)
             if stage == "train" and not self.source.needs_training:
                 continue
-            if self.manifest.is_done(stage, keys[stage]):
+            if self.team.agree(self.manifest.is_done(stage, keys[stage])):
                 self.display.stage(f"{stage}: done before, reused")
                 continue
             self.manifest.forget_after(stage, STAGES)
             work[stage](keys[stage])
+        if not self.team.lead:
+            return ""
         if until not in self.manifest.stages:
             raise ConfembError(f"the classifier {experiment.classifier.name!r} is not trained here; predict with it.")
         return "\n".join(f"{until}: {self.folder / name}" for name in self.manifest.stages[until]["files"])
@@ -195,6 +219,7 @@ class Run:
                 checkpoint_folder=checkpoints,
                 report=show if self.display.enabled else None,
                 keep=lambda epoch: save_weights(network, kept / EPOCH_WEIGHTS.format(epoch)),
+                team=self.team,
             )
         save_weights(network, self.folder / WEIGHTS)
         files = [WEIGHTS, HISTORY, *(EPOCH_WEIGHTS.format(epoch) for epoch in settings.keep_epochs or ())]
@@ -222,6 +247,8 @@ class Run:
         splits = [self.datasets[split] for split in self.predicted]
         self.display.stage(f"predict: {sum(len(split) for split in splits):,} pictures")
         started = time.monotonic()
+        if self.source.needs_training:
+            self.team.share_file(self.folder / WEIGHTS)
         # Weights are read back even after a training just now, so that a run that goes on here gives the same bytes.
         predictions = self._classify(self.folder / WEIGHTS)
         save_predictions(predictions, self.folder / PREDICTIONS)

@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from confemb.checkpoints import Checkpoints
 from confemb.classifiers import Network
 from confemb.datasets import Dataset
+from confemb.distributed import ALONE, Team
 from confemb.errors import ConfembError
 from confemb.experiment import TrainingSection
 from confemb.inference import evaluate
@@ -81,6 +82,7 @@ def train(
     checkpoint_folder: Path,
     report: Report | None = None,
     keep: Callable[[int], None] | None = None,
+    team: Team = ALONE,
 ) -> pd.DataFrame:
     """Train `network` in place; go on from `checkpoint_folder` where an earlier call was stopped.
 
@@ -98,6 +100,8 @@ def train(
         report: called about once a second with the progress.
         keep: called with each epoch of `settings.keep_epochs` when it is done, `network` holding its weights; a
             training that goes on does not call it again for epochs whose checkpoint is there.
+        team: the processes that train together; each has the same arguments, but for its checkpoint folder, of which
+            only the lead's is read.
 
     Returns:
         The history, a row for each epoch: epoch, train_loss, train_accuracy, test_loss, test_accuracy, seconds.
@@ -125,15 +129,18 @@ def train(
         average=params if settings.ema_decay is not None else (),
         step=jnp.zeros((), jnp.int32),
     )
-    # Copied, since the step gives its input's memory away and the network still holds these arrays.
-    state = jax.device_put(jax.tree.map(jnp.copy, state), replicated)
+    # By way of the host, from which every process places its share; copied there, since the step gives its input's
+    # memory away and the network still holds these arrays.
+    state = jax.device_put(jax.tree.map(np.array, state), replicated)
     step_function = _make_step(graph, optimiser, settings, seed, _micro_batch(mesh, batch_size, network.group))
 
     history: list[dict[str, float]] = []
     with Checkpoints(checkpoint_folder) as checkpoints:
-        restored = checkpoints.restore(state)
-        if restored is not None:
-            state, history = restored
+        restored = checkpoints.restore(state) if team.lead else None
+        if team.agree(restored is not None):
+            found, history = restored or (state, [])
+            history = _history_from_lead(history, team)
+            state = jax.device_put(team.from_lead(jax.tree.map(np.asarray, found)), replicated)
         images = jax.device_put(training.images, replicated)
         labels = jax.device_put(training.labels, replicated)
         for epoch in range(len(history) + 1, settings.epochs + 1):
@@ -167,6 +174,11 @@ def train(
             checkpoints.save(epoch, state, history)
     _put_back(network, state)
     return pd.DataFrame(history).astype({"epoch": int})
+
+
+def _history_from_lead(history: list[dict[str, float]], team: Team) -> list[dict[str, float]]:
+    """Return the lead's history; elsewhere only its length counts."""
+    return history if team.lead else [{"test_accuracy": 0.0}] * team.agree(len(history))
 
 
 def _split(network: Network) -> tuple[Any, Any, Any]:

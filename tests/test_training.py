@@ -253,7 +253,8 @@ def test_a_batch_in_parts_is_a_batch_at_once(in_parts, watched):
     np.testing.assert_allclose(history["train_loss"][:3], at_once["train_loss"][:3], rtol=1e-4)
     np.testing.assert_allclose(history["train_loss"], at_once["train_loss"], rtol=1e-2)
     for found, expected in zip(jax.tree.leaves(states[0]), jax.tree.leaves(states_at_once[0]), strict=True):
-        assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
+        # The biases have moved by 1e-3 only, of which a maximum that is found elsewhere is a good part.
+        assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected) + 1e-4
 
 
 @pytest.mark.parametrize(
