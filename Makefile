@@ -2,6 +2,7 @@
 #   make run                    the digits experiment, every stage, under two minutes
 #   make paper                  the paper's experiment on CIFAR-10
 #   make test / lint / test-slow
+#   make bench                  the benchmarks on the CPU, under 20 minutes; into reports/benchmarks
 #   make run PYTHON=python3.12  with a Python of your choice
 
 # The first that really runs (a shim may be there and fail), is new enough and can make environments.
@@ -14,7 +15,7 @@ endif
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper test test-slow lint clean
+.PHONY: run paper test test-slow lint bench clean
 
 run: .venv/installed
 	$(BIN)/confemb run digits
@@ -32,6 +33,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Each writes its table into reports/benchmarks.
+BENCHMARKS := counting_pairs
+
+bench: .venv/installed-dev
+	@for name in $(BENCHMARKS); do $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
