@@ -190,6 +190,13 @@ def test_a_loss_that_is_no_number_is_refused(digits, tmp_path):
         train(make(), some(digits["train"], 16), None, settings, seed=0, checkpoint_folder=tmp_path)
 
 
+def without_ties(dataset):
+    """Return 12 of its pictures as noise: where two pixels are equal, rounding decides which is the maximum."""
+    few = some(dataset, 12)
+    noise = np.random.default_rng(0).integers(0, 256, few.images.shape, dtype=np.uint8)
+    return replace(few, images=noise)
+
+
 @pytest.fixture(scope="module")
 def watched(digits, tmp_path_factory):
     """Train on 12 pictures at once, a step an epoch, and return what each step left."""
@@ -209,8 +216,7 @@ def watched(digits, tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(training, "CPU_MICRO_BATCH", micro_batch)
             patch.setattr(training, "Checkpoints", Watching)
-            few = some(digits["train"], 12)
-            history = train(network, few, None, settings, seed=0, checkpoint_folder=tmp_path_factory.mktemp("steps"))
+            history = train(network, without_ties(digits["train"]), None, settings, seed=0, checkpoint_folder=tmp_path_factory.mktemp("steps"))
         return network, history, list(states)
 
     return call
@@ -240,7 +246,7 @@ def test_the_moving_average_follows_its_formula(in_parts):
 
 def test_constants_stay_to_the_last_bit(in_parts, digits):
     fresh = make(shift=0, norm_group=4)
-    fresh.fit_input(some(digits["train"], 12).images)
+    fresh.fit_input(without_ties(digits["train"]).images)
     found = variables(in_parts[0])
     for name in ("whitening", "input_mean", "input_deviation"):
         np.testing.assert_array_equal(found[name], variables(fresh)[name])
@@ -253,8 +259,7 @@ def test_a_batch_in_parts_is_a_batch_at_once(in_parts, watched):
     np.testing.assert_allclose(history["train_loss"][:3], at_once["train_loss"][:3], rtol=1e-4)
     np.testing.assert_allclose(history["train_loss"], at_once["train_loss"], rtol=1e-2)
     for found, expected in zip(jax.tree.leaves(states[0]), jax.tree.leaves(states_at_once[0]), strict=True):
-        # The biases have moved by 1e-3 only, of which a maximum that is found elsewhere is a good part.
-        assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected) + 1e-4
+        assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +272,7 @@ def test_a_lone_cpu_computes_whole_groups(batch_size, group, expected):
 
 
 def test_the_first_loss_computed_by_hand(in_parts, digits):
-    few = some(digits["train"], 12)
+    few = without_ties(digits["train"])
     network = make(shift=0, norm_group=4)
     network.fit_input(few.images)
     network.train()
