@@ -216,7 +216,14 @@ def watched(digits, tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(training, "CPU_MICRO_BATCH", micro_batch)
             patch.setattr(training, "Checkpoints", Watching)
-            history = train(network, without_ties(digits["train"]), None, settings, seed=0, checkpoint_folder=tmp_path_factory.mktemp("steps"))
+            history = train(
+                network,
+                without_ties(digits["train"]),
+                None,
+                settings,
+                seed=0,
+                checkpoint_folder=tmp_path_factory.mktemp("steps"),
+            )
         return network, history, list(states)
 
     return call
