@@ -4,215 +4,72 @@ Every embedder makes vectors of the same out-of-sample predictions (CIFAR-10's 1
 networks, from the 1, 2, 3 and 5 most probable classes of each picture, from all its probabilities (softmax mass), and
 from all of them softened (temperature 1.5). Its cosines are compared, by Spearman's rank correlation over the pairs of
 classes, with the 44 cosines printed in the paper, with how often people take one class for the other (CIFAR-10H) and
-with WordNet; between embedding seeds; and between halves of the pictures.
+with WordNet; between embedding seeds; and between halves of the pictures. In two commands:
 
-    python experiments/cifar10_embedders.py --networks results/network_* --chosen cifar10_test_probs_label_errors.npy \\
-        --people cifar10h-counts.npy --wordnet /usr/share/wordnet
+    confemb retrain retraining_cifar10 --networks 10 --out results/retraining
+    python experiments/cifar10_embedders.py --networks results/retraining/network_*
 
-Networks are result folders of `confemb run` or `confemb retrain` with `prediction.k = 10`; where their weights are
-there, so are the embedders `weights` and `features`. `--chosen` names the networks that the settings were chosen on,
-which are reported apart: result folders, or arrays (10000, 10) of probabilities in the test set's own order, such as
-the cross-validated ones of the label-errors repository (Northcutt et al. 2021). The votes are those of CIFAR-10H
-(Peterson et al. 2019). Half a minute a network on one CPU core.
+Networks are result folders with `prediction.k = 10`; where their weights are there, so are the embedders `weights` and
+`features`. Half a minute a network on one CPU core. People's votes (CIFAR-10H, Peterson et al. 2019) and WordNet are
+those of `confemb fetch cifar10h` and `confemb fetch wordnet`, or files of your own. `--chosen` names networks that the
+settings were chosen on, which are reported apart: result folders, or arrays (10000, 10) of probabilities in the test
+set's own order, such as the cross-validated ones of the label-errors repository (Northcutt et al. 2021,
+cifar10_test_probs_label_errors.npy in the committed report).
 
 How the settings were chosen: on four networks (the published one of 92.9 % and three small ones of 88 to 91 %) some
 3,000 variants were tried against people: temperature, how the two directions are averaged (mean, geometric, least,
 largest, over expectation), powers, normalisation, time, heat or restart, with and without logarithm. The best mean was
 0.939, and the 30 best lie within 0.004, so one of the plainest was taken: time 1, no self-pairs. It came out best with
-temperature 1.5, which harms a network trained with smoothed labels, so no temperature is recommended.
-
-Found, over 5 networks: `diffusion` is nearest to people (0.936 from softmax mass; plain counts 0.933, skip-gram at most
-0.820; 0.95 is not reached) and to WordNet (0.781 from 1 rank; plain counts at most 0.742); `directed` and `balanced`
-from 2 ranks are nearest to the paper (0.908 and 0.896), which is a skip-gram itself.
+temperature 1.5, which harms a network trained with smoothed labels, so no temperature is recommended. The networks of
+the committed report were trained after that.
 """
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from cifar10_embedders_measures import (
+    EMBEDDERS,
+    OWN,
+    OWN_READING,
+    READINGS,
+    REFERENCES,
+    SEEDS,
+    STABILITY,
+    Network,
+    measure_all,
+    read_network,
+)
 
 import confemb
-from confemb.bootstrap import PictureResampling
-from confemb.classifier_sources import classifier_source
-from confemb.datasets import Dataset, open_dataset
+from confemb.datasets import open_dataset
 from confemb.datasets.cifar10 import CLASS_NAMES
-from confemb.embedders import ClassifierEmbedder, embed_runs, make_embedder, make_pair_embedder
-from confemb.experiment import Experiment
-from confemb.files import read_bytes, sha256_file
-from confemb.model_files import load_classifier
+from confemb.embedders import embed_runs, make_pair_embedder
+from confemb.files import sha256_file
 from confemb.pipeline import WEIGHTS
 from confemb.progress import Display
-from confemb.provenance import Manifest
-from confemb.references.cifar10h import HumanConfusions, canonical_labels, cifar10h_reference
+from confemb.references.cifar10h import SHA256 as CIFAR10H_SHA256
+from confemb.references.cifar10h import HumanConfusions, cifar10h_reference
 from confemb.references.paper import paper_similarities
 from confemb.references.wordnet import WordNetReference
-from confemb.reliability import split_half
 from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
 from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure
 from confemb.reporting.tables import number
+from confemb.results import PREDICTIONS
 from confemb.retraining import prediction_interval
+from confemb.wordnet import find_wordnet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# With fewer dimensions than classes, PPMI of few confusions leaves a class without a vector.
-EMBEDDERS: dict[str, dict[str, Any]] = {
-    "skipgram": {},
-    "directed": {},
-    "balanced": {},
-    "ppmi": {"dim": len(CLASS_NAMES)},
-    "counts": {},
-    "diffusion": {},
-}
-OWN = ("weights", "features")
-# What is read from the predictions: name -> arguments of `count_pairs`.
-READINGS: dict[str, dict[str, Any]] = {
-    "k = 1": {"k": 1},
-    "k = 2": {"k": 2},
-    "k = 3": {"k": 3},
-    "k = 5": {"k": 5},
-    "softmax mass": {"k": 10, "weighting": "probability"},
-    "softened mass": {"k": 10, "weighting": "probability", "temperature": 1.5},
-}
-OWN_READING = "the network itself"
-REFERENCES = {"people": "people (CIFAR-10H)", "wordnet": "WordNet (Wu-Palmer)", "paper": "the paper"}
-STABILITY = {"seeds": "two seeds", "halves": "two halves of the pictures"}
-MEASURES = (*REFERENCES, *STABILITY, "whole")
 RECOMMENDED, RECOMMENDED_READING = "diffusion", "softmax mass"
-SEEDS = range(4)
-# A seeded embedder is run four times on each split.
-SPLITS = {True: 10, False: 2}
+BASELINE = "counts"
 GOAL = 0.95
 # Of fewer, an interval for the next one says next to nothing.
 FEW_NETWORKS = 5
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """A network's predictions of the test pictures, and where its weights are, if they are.
-
-    Attributes:
-        predictions: all ten classes of each picture, with probabilities.
-        folder: its result folder, None for an array of probabilities.
-        chosen_on: whether settings were chosen on it.
-    """
-
-    name: str
-    predictions: confemb.Predictions
-    folder: Path | None
-    chosen_on: bool
-
-
-def read_network(path: Path, *, chosen_on: bool) -> Network:
-    """Read a result folder, or an array of probabilities (N, 10) of the test pictures in their own order.
-
-    Raises:
-        ConfembError: predictions that do not hold all ten classes with probabilities, or other classes.
-    """
-    if path.is_dir():
-        predictions = load_classifier(path)
-        if predictions.splits is not None:
-            test = np.asarray(predictions.splits) == "test"
-            predictions = predictions.where(np.flatnonzero(test))
-        if predictions.k < len(CLASS_NAMES) or predictions.top_probs is None or len(predictions) == 0:
-            raise confemb.ConfembError(
-                f"{path} lacks test predictions with all {len(CLASS_NAMES)} probabilities: run it with prediction.k = "
-                f"{len(CLASS_NAMES)}."
-            )
-        return Network(path.name, predictions, path, chosen_on)
-    read_bytes(path)  # says what is wrong with a path that is no file
-    try:
-        probs = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise confemb.ConfembError(f"{path} is no NPY file: {error}.") from error
-    labels = canonical_labels()
-    if probs.shape != (len(labels), len(CLASS_NAMES)):
-        raise confemb.ConfembError(f"{path} has shape {probs.shape}; it must be {(len(labels), len(CLASS_NAMES))}.")
-    predictions = confemb.predictions_from_scores(probs, labels, CLASS_NAMES, k=len(CLASS_NAMES))
-    return Network(path.stem, predictions, None, chosen_on)
-
-
-def own_vectors(folder: Path, name: str, pictures: Dataset) -> confemb.ClassEmbedding:
-    """Return the embedding that a network in a result folder holds itself: its weights, or means of its features."""
-    experiment = Experiment.model_validate(Manifest(folder).values["experiment"])
-    classifier = classifier_source(experiment).classifier(pictures, folder / WEIGHTS)
-    embedder = make_embedder(name, {})
-    assert isinstance(embedder, ClassifierEmbedder)
-    return embedder.embed_classifier(classifier, [pictures], pictures.class_names, batch_size=256)
-
-
-def agreements(
-    similarity: confemb.SimilarityMatrix, references: dict[str, confemb.SimilarityMatrix]
-) -> dict[str, float]:
-    """Return the Spearman correlation with each reference, over the pairs it knows."""
-    return {name: confemb.agreement(similarity, reference).spearman for name, reference in references.items()}
-
-
-def measure(network: Network, references: dict[str, confemb.SimilarityMatrix]) -> list[dict[str, Any]]:
-    """Return a row for each embedder and reading of one network's predictions.
-
-    What a seeded embedder says is the mean of its cosines over the seeds.
-    """
-    rows = []
-    names = network.predictions.class_names
-    for reading, options in READINGS.items():
-        counts = confemb.count_pairs(network.predictions, **options)
-        resampling = PictureResampling(network.predictions, **options)
-        for name, own in EMBEDDERS.items():
-            embedder = make_pair_embedder(name, own)
-            steady = bool(getattr(embedder, "deterministic", False))
-            row = {"network": network.name, "embedder": name, "reading": reading, "deterministic": steady}
-            try:
-                runs = embed_runs(embedder, counts, SEEDS)
-            except confemb.ConfembError:
-                # A class without a vector, because it is confused with none.
-                rows.append(row | dict.fromkeys(MEASURES, float("nan")))
-                continue
-            similarity = confemb.SimilarityMatrix(runs.cosines().mean(axis=0), names)
-            halves = split_half(resampling, embedder, names, splits=SPLITS[steady], seed=0)
-            rows.append(
-                row
-                | agreements(similarity, references)
-                | {
-                    "seeds": 1.0 if steady else confemb.summarise_runs(runs).rank_agreement,
-                    "halves": float("nan") if halves is None else halves.mean,
-                    "whole": float("nan") if halves is None else halves.corrected,
-                }
-            )
-    return rows
-
-
-def measure_own(network: Network, references: dict[str, confemb.SimilarityMatrix], pictures: Dataset) -> list[dict]:
-    """Return a row for each embedder that looks into the network, where its weights are there."""
-    if network.folder is None or not (network.folder / WEIGHTS).is_file():
-        return []
-    rows = []
-    for name in OWN:
-        found = agreements(own_vectors(network.folder, name, pictures).cosine(), references)
-        row = {"network": network.name, "embedder": name, "reading": OWN_READING, "deterministic": True}
-        rows.append(row | found | {"seeds": 1.0, "halves": float("nan"), "whole": float("nan")})
-    return rows
-
-
-def measure_all(
-    networks: Sequence[Network],
-    references: dict[str, confemb.SimilarityMatrix],
-    pictures: Dataset | None,
-    display: Display,
-) -> pd.DataFrame:
-    """Return the rows of all networks."""
-    rows: list[dict[str, Any]] = []
-    with display.bar() as update:
-        for done, network in enumerate(networks, start=1):
-            own = [] if pictures is None else measure_own(network, references, pictures)
-            facts = {"accuracy": network.predictions.accuracy, "chosen_on": network.chosen_on}
-            rows += [row | facts for row in measure(network, references) + own]
-            update("networks", done, len(networks))
-    return pd.DataFrame(rows)
 
 
 def _mean_of_all(values: "pd.Series[float]") -> float:
@@ -226,6 +83,20 @@ def table_of(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     table = frame.groupby(["embedder", "reading"], sort=False)[measure].agg(_mean_of_all).unstack()
     columns = [name for name in (*READINGS, OWN_READING) if name in table.columns]
     return table.loc[[name for name in embedders if name in table.index], columns].reset_index()
+
+
+def nearer_than_counts(frame: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Return in how many networks each embedder is nearer to a reference than the plain counts of the same reading."""
+    rows = []
+    for name in (name for name in EMBEDDERS if name != BASELINE):
+        row: dict[str, Any] = {"embedder": name}
+        for reading in READINGS:
+            part = frame[frame["reading"] == reading].set_index("network")
+            mine, plain = (part[part["embedder"] == one][key] for one in (name, BASELINE))
+            nearer = int((mine > plain.loc[mine.index]).sum())
+            row[reading] = number(float("nan")) if mine.isna().any() else f"{nearer} of {len(mine)}"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def spread_of(frame: pd.DataFrame) -> pd.DataFrame:
@@ -388,6 +259,12 @@ def study_of(
             ],
         ),
         Section(
+            "In how many networks it pays",
+            "How many of the networks' similarities are nearer to the reference than the plain counts of the same "
+            "reading are.",
+            tables=[frame_table(f"Nearer to {REFERENCES[key]}", nearer_than_counts(judged, key)) for key in REFERENCES],
+        ),
+        Section(
             "Between networks",
             "Each embedder with the reading that is nearest to people: the mean over networks, the least and "
             f"the largest, and, of {FEW_NETWORKS} networks or more, where the next one would lie in 95 % of cases "
@@ -429,17 +306,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=Path, nargs="+", required=True)
     parser.add_argument("--chosen", type=Path, nargs="*", default=[])
-    parser.add_argument("--people", type=Path, required=True)
-    parser.add_argument("--wordnet", type=Path, required=True)
+    parser.add_argument("--people", type=Path, help="CIFAR-10H's counts; default: those of confemb fetch cifar10h")
+    parser.add_argument("--wordnet", type=Path, help="WordNet's folder; default: where it is found")
     parser.add_argument("--out", type=Path, default=Path("reports/cifar10_embedders"))
     given = parser.parse_args()
     try:
         networks = [read_network(path, chosen_on=False) for path in given.networks]
         networks += [read_network(path, chosen_on=True) for path in given.chosen]
-        people = cifar10h_reference(str(given.people))
+        people = cifar10h_reference(None if given.people is None else str(given.people))
+        wordnet = find_wordnet(given.wordnet)
         references = {
             "people": people.similarity(CLASS_NAMES),
-            "wordnet": WordNetReference("wup", str(given.wordnet)).similarity(CLASS_NAMES),
+            "wordnet": WordNetReference("wup", str(wordnet)).similarity(CLASS_NAMES),
             "paper": paper_similarities(),
         }
         display = Display()
@@ -450,7 +328,9 @@ def main() -> None:
                 source.fetch(update)
             pictures = source.load("test")
         frame = measure_all(networks, references, pictures, display)
-        files = {"people": sha256_file(given.people), "data.noun": sha256_file(given.wordnet / "data.noun")}
+        files = {"people": CIFAR10H_SHA256, "data.noun": sha256_file(wordnet / "data.noun")}
+        for network, path in zip(networks, [*given.networks, *given.chosen], strict=True):
+            files[network.name] = sha256_file(path / PREDICTIONS if path.is_dir() else path)
         print(write_study(study_of(frame, networks, people, {"files": files}), given.out))
     except confemb.ConfembError as error:
         raise SystemExit(f"cifar10_embedders: {error}") from error

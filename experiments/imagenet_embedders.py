@@ -20,7 +20,7 @@ below 0.50 with WordNet.
 """
 
 import argparse
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +41,7 @@ from confemb.references.wordnet import WordNetReference
 from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
 from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure
 from confemb.reporting.tables import number
+from confemb.wordnet import find_wordnet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
 CHOSEN_ON = ("DenseNet", "ResNet", "NASNet", "DPN", "Fisher vectors")
 RANKS = (1, 3, 5)
 DIM = 50
-# These take most of the time, and are measured with every third classifier of those chosen on, and of the others.
-SLOW, EVERY = ("ppmi", "balanced", "skipgram"), 3
 RECOMMENDED, RECOMMENDED_K = "diffusion", 3
 # What was reached before there was this embedder: skip-gram, and the plain counts of two halves.
 WANTED = {"wup": 0.50, "halves": 0.80}
@@ -101,16 +100,8 @@ def wordnet_ranks(class_names: tuple[str, ...], folder: Path) -> Ranks:
     return Ranks(*found)
 
 
-def measured_whole(zoo: Mapping[str, confemb.Predictions]) -> set[str]:
-    """Return the classifiers with which the slow embedders are measured too."""
-    family = families(tuple(zoo))
-    chosen = {name for group in CHOSEN_ON for name in family.get(group, [])}
-    parts = sorted(chosen & set(zoo)), sorted(set(zoo) - chosen)
-    return {name for part in parts for name in part[::EVERY]}
-
-
-def measure(predictions: confemb.Predictions, wordnet: Ranks, whole: Collection[str]) -> list[dict[str, Any]]:
-    """Return a row for each embedder and number of ranks of one classifier; `whole` has those with slow embedders.
+def measure(predictions: confemb.Predictions, wordnet: Ranks) -> list[dict[str, Any]]:
+    """Return a row for each embedder and number of ranks of one classifier.
 
     The cosines of a seeded embedder are the mean over two seeds, of all pictures as of either half.
     """
@@ -120,8 +111,6 @@ def measure(predictions: confemb.Predictions, wordnet: Ranks, whole: Collection[
         resampling = PictureResampling(predictions, k=k)
         samples = (confemb.count_pairs(predictions, k=k), *resampling.halves(0))
         for name, embedder in embedders(len(names)).items():
-            if name in SLOW and predictions.classifier not in whole:
-                continue
             parts = []
             for part, counts in enumerate(samples):
                 cosines = run_cosines(embedder, counts, names, key=f"{predictions.classifier}/{part}")
@@ -144,7 +133,7 @@ def measure(predictions: confemb.Predictions, wordnet: Ranks, whole: Collection[
 def measure_all(zoo: Mapping[str, confemb.Predictions], wordnet: Ranks, jobs: int, display: Display) -> pd.DataFrame:
     """Return the rows of all classifiers, with their families and whether the settings were chosen on them."""
     rows: list[dict[str, Any]] = []
-    work = partial(measure, wordnet=wordnet, whole=measured_whole(zoo))
+    work = partial(measure, wordnet=wordnet)
     with display.bar() as update, ProcessPoolExecutor(jobs) as pool:
         # A single process works here, where an error has its whole traceback.
         found = map(work, zoo.values()) if jobs == 1 else pool.map(work, zoo.values())
@@ -245,8 +234,7 @@ def study_of(frame: pd.DataFrame, manifest: dict[str, Any]) -> Study:
     text = (
         "Means over classifiers. With WordNet: Spearman correlation over all pairs of classes. Split halves: Spearman "
         "correlation between the cosines of two random halves of the pictures, as measured; all pictures: what follows "
-        "for the whole by the Spearman-Brown formula. The cosines of skip-gram are the mean over two seeds. "
-        f"{', '.join(SLOW[:-1])} and {SLOW[-1]} were measured with every third classifier."
+        "for the whole by the Spearman-Brown formula. The cosines of skip-gram are the mean over two seeds."
     )
     return Study(
         title=f"Embedders of 1,000 classes: {frame['classifier'].nunique()} ImageNet classifiers",
@@ -285,15 +273,16 @@ def study_of(frame: pd.DataFrame, manifest: dict[str, Any]) -> Study:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=Path, required=True)
-    parser.add_argument("--wordnet", type=Path, required=True)
+    parser.add_argument("--wordnet", type=Path, help="WordNet's folder; default: where it is found")
     parser.add_argument("--out", type=Path, default=Path("reports/imagenet_embedders"))
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     try:
         zoo = read_zoo(given.predictions)
-        wordnet = wordnet_ranks(next(iter(zoo.values())).class_names, given.wordnet)
+        folder = find_wordnet(given.wordnet)
+        wordnet = wordnet_ranks(next(iter(zoo.values())).class_names, folder)
         frame = measure_all(zoo, wordnet, given.jobs, Display())
-        files = {"predictions": sha256_file(given.predictions), "data.noun": sha256_file(given.wordnet / "data.noun")}
+        files = {"predictions": sha256_file(given.predictions), "data.noun": sha256_file(folder / "data.noun")}
         print(write_study(study_of(frame, {"files": files}), given.out))
     except confemb.ConfembError as error:
         raise SystemExit(f"imagenet_embedders: {error}") from error

@@ -1,6 +1,8 @@
 """experiments/cifar10_embedders.py: the embedders measured against references, seeds and halves of the pictures."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,12 +33,19 @@ def probabilities(seed, noise=1.0):
 
 @pytest.fixture(scope="module")
 def module(load_script):
-    found = load_script("cifar10_embedders")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(found, "EMBEDDERS", {"skipgram": {}, "counts": {}, "diffusion": {}})
-        patch.setattr(found, "SEEDS", range(2))
-        patch.setattr(found, "SPLITS", {True: 2, False: 1})
+        patch.syspath_prepend(str(Path(__file__).parent.parent / "experiments"))
+        found = load_script("cifar10_embedders")
+        for part in (found, sys.modules["cifar10_embedders_measures"]):
+            patch.setattr(part, "EMBEDDERS", {"skipgram": {}, "counts": {}, "diffusion": {}})
+            patch.setattr(part, "SEEDS", range(2))
+        patch.setattr(sys.modules["cifar10_embedders_measures"], "SPLITS", {True: 2, False: 1})
         yield found
+
+
+@pytest.fixture
+def measures(module):
+    return sys.modules["cifar10_embedders_measures"]
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +86,13 @@ def test_each_reading_is_measured_against_the_references(module, frame, networks
     assert (frame[frame["embedder"] == "skipgram"]["seeds"] < 1).all()
 
 
-def test_an_embedder_that_finds_no_vector_is_unknown_not_an_end(module, networks, people, monkeypatch):
+def test_an_embedder_that_finds_no_vector_is_unknown_not_an_end(measures, networks, people, monkeypatch):
     def refuse(embedder, *rest):
         raise confemb.ConfembError("the class 'cat' gets no vector")
 
-    monkeypatch.setattr(module, "embed_runs", refuse)
-    monkeypatch.setattr(module, "READINGS", {"k = 1": {"k": 1}})
-    rows = pd.DataFrame(module.measure(networks[0], {"people": people.similarity(CLASS_NAMES)}))
+    monkeypatch.setattr(measures, "embed_runs", refuse)
+    monkeypatch.setattr(measures, "READINGS", {"k = 1": {"k": 1}})
+    rows = pd.DataFrame(measures.measure(networks[0], {"people": people.similarity(CLASS_NAMES)}))
     assert len(rows) == 3
     assert rows[["people", "halves", "seeds"]].isna().all(axis=None)
 
@@ -104,6 +113,17 @@ def test_the_report_tells_judged_from_chosen_and_comes_out_the_same_again(module
     text = (tmp_path / "one" / "tables.md").read_text(encoding="utf-8")
     assert "Networks the settings were chosen on" in text
     assert len(pd.read_csv(tmp_path / "one" / "embedders.csv")) == len(frame)
+
+
+def test_it_says_in_how_many_networks_an_embedder_is_nearer_than_the_counts(module, frame):
+    judged = frame[~frame["chosen_on"]]
+    found = module.nearer_than_counts(judged, "people").set_index("embedder")
+    assert list(found.index) == ["skipgram", "diffusion"]
+    for reading in module.READINGS:
+        part = judged[judged["reading"] == reading].pivot(index="network", columns="embedder", values="people")
+        assert found.loc["diffusion", reading] == f"{(part['diffusion'] > part['counts']).sum()} of 2"
+    unknown = judged.assign(people=judged["people"].where(judged["embedder"] != "skipgram"))
+    assert set(module.nearer_than_counts(unknown, "people").set_index("embedder").loc["skipgram"]) == {"–"}
 
 
 def test_the_pairs_furthest_from_people_are_named(module, networks):
@@ -128,7 +148,7 @@ def test_the_pairs_furthest_from_people_are_named(module, networks):
     assert 0.8 < mean < 1
 
 
-def test_networks_are_read_and_checked(module, networks, tmp_path):
+def test_networks_are_read_and_checked(measures, networks, tmp_path):
     splits = np.where(np.arange(len(LABELS)) < 100, "train", "test")
     predictions = replace(networks[0].predictions, splits=splits)
     folder = tmp_path / "network"
@@ -141,15 +161,15 @@ def test_networks_are_read_and_checked(module, networks, tmp_path):
         manifest.save()
 
     save(predictions)
-    found = module.read_network(folder, chosen_on=True)
+    found = measures.read_network(folder, chosen_on=True)
     # Only what it did not learn from.
     assert (found.name, len(found.predictions), found.chosen_on) == ("network", 300, True)
-    assert module.measure_own(found, {}, None) == []
+    assert measures.measure_own(found, {}, None) == []
     save(replace(predictions, top_classes=predictions.top_classes[:, :3], top_probs=predictions.top_probs[:, :3]))
     with pytest.raises(confemb.ConfembError, match=r"lacks test predictions with all 10 .* prediction.k = 10"):
-        module.read_network(folder, chosen_on=False)
+        measures.read_network(folder, chosen_on=False)
     np.save(tmp_path / "few.npy", probabilities(0))
     with pytest.raises(confemb.ConfembError, match=r"few.npy has shape \(400, 10\); it must be \(10000, 10\)"):
-        module.read_network(tmp_path / "few.npy", chosen_on=False)
+        measures.read_network(tmp_path / "few.npy", chosen_on=False)
     with pytest.raises(confemb.ConfembError, match="does not exist"):
-        module.read_network(tmp_path / "none.npy", chosen_on=False)
+        measures.read_network(tmp_path / "none.npy", chosen_on=False)

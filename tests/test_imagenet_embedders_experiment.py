@@ -64,17 +64,8 @@ def test_ranks_give_spearmans_correlation(module):
 def test_settings_are_judged_on_other_families_than_they_were_chosen_on(module, zoo, frame):
     assert set(frame[frame["chosen_on"]]["classifier"]) == {"densenet1", "densenet2", "resnet1", "resnet2"}
     assert set(frame[~frame["chosen_on"]]["family"]) == {"VGG", ""}
-    # Every third of either part, by name.
-    assert module.measured_whole(zoo) == {"densenet1", "resnet2", "alexnet"}
-    assert set(frame[frame["embedder"] == "skipgram"]["classifier"]) == {"densenet1", "resnet2", "alexnet"}
-    assert frame.groupby("embedder")["classifier"].nunique().to_dict() == {
-        "counts": 7,
-        "ppmi": 3,
-        "balanced": 3,
-        "skipgram": 3,
-        "diffusion (direct)": 7,
-        "diffusion": 7,
-    }
+    assert set(frame.groupby("embedder")["classifier"].nunique()) == {7}
+    assert set(frame["embedder"]) == set(module.embedders(CLASSES))
 
 
 @pytest.mark.parametrize(
