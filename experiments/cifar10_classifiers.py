@@ -174,9 +174,6 @@ def curve_figure(curve: pd.DataFrame) -> "Figure":
     axes.set_ylabel("Spearman with as many others")
     axes.legend(loc="lower right")
     axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
     return figure
 
 

@@ -166,9 +166,6 @@ def agreement_figure(frame: pd.DataFrame, ceiling: float) -> "Figure":
                     axes.plot(values, height, "o", color=group_colour(i), markersize=3.5, alpha=0.85, label=label)
         axes.set_xlabel(f"Spearman with {REFERENCES[key]}")
         axes.grid(axis="x", color=FAINT, linewidth=0.6)
-        axes.set_axisbelow(True)
-        for side in ("right", "top"):
-            axes.spines[side].set_visible(False)
     panels[0].axvline(ceiling, color=MUTED, linewidth=0.9, linestyle="--")
     panels[0].set_yticks(range(len(embedders)), embedders)
     panels[0].invert_yaxis()

@@ -231,8 +231,6 @@ def planted_figure(summary: pd.DataFrame) -> "Figure":
     axes.set_ylim(top=1.02)
     axes.set_ylabel("cosine (median, 95 % of runs)")
     axes.set_title("Classes that are shown together come together (dashed: classes that look alike)")
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
     return figure
 
 

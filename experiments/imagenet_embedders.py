@@ -186,9 +186,6 @@ def reliability_figure(frame: pd.DataFrame) -> "Figure":
     axes.set_xlabel("split-half reliability (Spearman between halves of the pictures)")
     axes.set_ylabel("Spearman with WordNet (Wu-Palmer)")
     axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure
 

@@ -47,11 +47,8 @@ def training_curve(analysis: Analysis) -> "Figure | None":
         axes.set_xlabel("epoch")
         axes.set_title(what)
         axes.grid(axis="y", color=FAINT, linewidth=0.6)
-        axes.set_axisbelow(True)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="best")
-        for side in ("right", "top"):
-            axes.spines[side].set_visible(False)
     return figure
 
 

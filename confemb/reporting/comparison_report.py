@@ -172,9 +172,6 @@ def _scatter(axes: "Axes", found: Comparison, first: np.ndarray, second: np.ndar
     axes.set_ylim(-0.06, 1.06)
     axes.set_box_aspect(1)
     axes.grid(color=FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
-    for edge in ("right", "top"):
-        axes.spines[edge].set_visible(False)
 
 
 def _difference(axes: "Axes", found: Comparison, difference: np.ndarray) -> None:

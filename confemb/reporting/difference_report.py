@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from confemb.difference import PairDifferences, significant
+from confemb.reporting.pair_axes import pair_axes, pair_label
 from confemb.reporting.study import Section, Study, StudyFigure
-from confemb.reporting.style import FAINT, MUTED, diverging_map, new_figure, shortened
+from confemb.reporting.style import MUTED, diverging_map, new_figure, shortened
 from confemb.reporting.tables import Table, number
 from confemb.statistics import rank_correlations
 
@@ -132,26 +133,14 @@ def _p(value: float) -> str:
 def moved_figure(frame: pd.DataFrame, level: float, names: tuple[str, str]) -> "Figure":
     """Draw the surest changes with their intervals."""
     shown = frame.head(MOST_PAIRS).sort_values("difference", kind="stable")
-    height = np.arange(len(shown))
     difference = shown["difference"].to_numpy()
     sure = shown["q_bh"].to_numpy() <= level
     colours = [MUTED if not s else CLOSER if d > 0 else FARTHER for s, d in zip(sure, difference, strict=True)]
-    figure = new_figure(6.2, 0.2 * len(shown) + 1.2)
-    axes = figure.subplots()
-    axes.axvline(0, color=MUTED, linewidth=0.8, zorder=0)
+    labels = [pair_label(a, b) for a, b in zip(shown["class_1"], shown["class_2"], strict=True)]
+    label = f"similarity by {shortened(names[1])} less that by {shortened(names[0])}"
+    figure, axes, height = pair_axes(labels, line=0.2, label=label)
     axes.hlines(height, shown["low"], shown["high"], color=colours, linewidth=2, alpha=0.45, zorder=1)
     axes.scatter(difference, height, s=22, c=colours, linewidths=0, zorder=2)
-    texts = [
-        f"{shortened(a, 16)} – {shortened(b, 16)}" for a, b in zip(shown["class_1"], shown["class_2"], strict=True)
-    ]
-    axes.set_yticks(height, texts, fontsize=7.5)
-    axes.set_ylim(-0.8, len(shown) - 0.2)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"similarity by {shortened(names[1])} less that by {shortened(names[0])}")
-    axes.grid(axis="x", color=FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
     return figure
 
 

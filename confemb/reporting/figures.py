@@ -6,6 +6,7 @@ import numpy as np
 
 from confemb.reporting.analysis import Analysis
 from confemb.reporting.layout import place_labels, place_on_map
+from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_label, widest_pairs
 from confemb.reporting.style import (
     FAINT,
     INK,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_NUMBERS = 20
-MOST_PAIRS_IN_SPREAD = 60
 MOST_NAMED_ROWS, MOST_NAMED_CLUSTERS = 60, 42
 ODD_PAIRS = 8
 
@@ -166,9 +166,7 @@ def dendrogram(analysis: Analysis) -> "Figure | None":
     axes.set_xlim(min(lowest - 0.05, 0.0), 1.0)
     axes.set_xlabel("mean cosine at which branches join" if size > 1 else "cosine")
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
+    axes.spines["left"].set_visible(False)
     return figure
 
 
@@ -197,13 +195,7 @@ def class_map(analysis: Analysis) -> "Figure | None":
     if not analysis.whole:
         inks = [colours[i] for i in named]
         axes.scatter(places[named, 0], places[named, 1], s=22, c=inks, edgecolors="white", linewidths=0.6, zorder=4)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.14)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(FAINT)
-    axes.set_xlabel(f"two directions that keep {kept:.0%} of the scatter of the classes", color=MUTED)
+    map_frame(axes, kept, "classes", margin=0.14)
     for g, group in enumerate(analysis.result.groups):
         axes.scatter([], [], s=44, color=group_colour(g), label=group)
     if analysis.result.groups:
@@ -219,6 +211,17 @@ def class_map(analysis: Analysis) -> "Figure | None":
         size=9.5 if few else 7.5 if analysis.whole else 6.8,
     )
     return figure
+
+
+def map_frame(axes: "Axes", kept: float, what: str, *, margin: float) -> None:
+    """Frame a map of points, whose axes have no unit: how much of the scatter of `what` it keeps stands below."""
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(margin)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=FAINT)
+    axes.set_xlabel(f"two directions that keep {kept:.0%} of the scatter of the {what}", color=MUTED)
 
 
 def label_points(
@@ -276,16 +279,12 @@ def seeds_spread(analysis: Analysis) -> "Figure | None":
     rows, columns = np.triu_indices(len(names), k=1)
     low, high = similarity.low[rows, columns], similarity.high[rows, columns]
     middle = similarity.values[rows, columns]
-    widest = np.argsort(low - high, kind="stable")[:MOST_PAIRS_IN_SPREAD]
-    shown = widest[np.argsort(middle[widest], kind="stable")]
+    shown = widest_pairs(middle, high - low)
     every = analysis.result.runs.cosines()[:, rows, columns][:, shown]
     basin_of = np.zeros(len(every), dtype=int)
     if analysis.runs.basins is not None:
         basin_of[list(analysis.runs.basins.runs[1])] = 1
-    figure = new_figure(6.2, 0.175 * len(shown) + 1.1)
-    axes = figure.subplots()
-    height = np.arange(len(shown))
-    axes.axvline(0, color=MUTED, linewidth=0.8, zorder=0)
+    figure, axes, height = pair_axes([pair_label(names[rows[p]], names[columns[p]]) for p in shown])
     axes.hlines(height, low[shown], high[shown], color=FAINT, linewidth=5, zorder=1)
     colours = (group_colour(2), "#d4701c")
     for basin in sorted(set(basin_of.tolist())):
@@ -305,17 +304,8 @@ def seeds_spread(analysis: Analysis) -> "Figure | None":
             label=label,
             zorder=2,
         )
-    axes.scatter(middle[shown], height, marker="|", s=60, color=INK, linewidths=1.3, label="median", zorder=3)
-    labels = [f"{shortened(names[rows[p]], 16)} – {shortened(names[columns[p]], 16)}" for p in shown]
-    axes.set_yticks(height, labels, fontsize=7.5)
-    axes.set_ylim(-0.8, len(shown) - 0.2)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("cosine")
-    axes.grid(axis="x", color=FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
-    figure.legend(loc="outside upper right", ncols=3, fontsize=8.5, handletextpad=0.2)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
+    mark_values(axes, middle[shown], height, "median")
+    legend_above(figure)
     return figure
 
 
@@ -353,12 +343,9 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
     axes.set_ylabel("cosine, this result")
     axes.margins(0.1)
     axes.grid(color=FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
     odd = np.argsort(-np.abs(x - y), kind="stable")[:ODD_PAIRS]
     points = np.column_stack([x, y])
-    texts = [f"{shortened(names[rows[p]], 16)} – {shortened(names[columns[p]], 16)}" for p in odd]
+    texts = [pair_label(names[rows[p]], names[columns[p]]) for p in odd]
     label_points(
         figure,
         axes,

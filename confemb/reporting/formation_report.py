@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from confemb.formation import Formation
+from confemb.reporting.pair_axes import pair_label
 from confemb.reporting.study import Section, Study, StudyFigure, frame_table
-from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure, shortened
+from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure
 from confemb.reporting.tables import Table, number
 from confemb.similarity import SimilarityMatrix, agreement
 from confemb.statistics import group_separation
@@ -175,7 +176,7 @@ def pairs_figure(found: Formation) -> "Figure":
     order = shown[np.argsort(-found.medians[-1, shown], kind="stable")]
     for i, p in enumerate(order):
         colour = group_colour(i)
-        label = f"{shortened(found.class_names[rows[p]], 16)} – {shortened(found.class_names[columns[p]], 16)}"
+        label = pair_label(found.class_names[rows[p]], found.class_names[columns[p]])
         axes.plot(epochs, found.medians[:, p], color=colour, marker="o", markersize=3.5, label=label, zorder=3)
         if found.epochs[0].similarity.low is not None:
             low, high = (
@@ -196,6 +197,3 @@ def _epoch_axis(axes: "Axes") -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from confemb.reporting.figures import label_points
+from confemb.reporting.figures import label_points, map_frame
 from confemb.reporting.layout import place_on_map, seriate
-from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure, shortened
+from confemb.reporting.style import MUTED, group_colour, new_figure, shortened
 from confemb.similarity import SimilarityMatrix
 from confemb.statistics import group_of
 
@@ -70,13 +70,7 @@ def models_map(agreement: SimilarityMatrix, families: Mapping[str, Sequence[str]
     axes = figure.subplots()
     colours = [group_colour(g) for g in member]
     axes.scatter(places[:, 0], places[:, 1], s=30, c=colours, linewidths=0, zorder=4)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.12)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(FAINT)
-    axes.set_xlabel(f"two directions that keep {kept:.0%} of the scatter of the classifiers", color=MUTED)
+    map_frame(axes, kept, "classifiers", margin=0.12)
     for g, family in enumerate(families):
         axes.scatter([], [], s=30, color=group_colour(g), label=family)
     if families:

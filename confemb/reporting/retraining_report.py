@@ -13,8 +13,9 @@ from confemb.embedding import EmbeddingRuns
 from confemb.pairs import PairCounts
 from confemb.references import Reference
 from confemb.reporting.figures import label_points
+from confemb.reporting.pair_axes import MOST_PAIRS, legend_above, mark_values, pair_axes, pair_label, widest_pairs
 from confemb.reporting.study import Section, Study, StudyFigure, frame_table
-from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure, shortened
+from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure
 from confemb.reporting.tables import Table, interval, number
 from confemb.results import PAIRS, RUNS, open_result
 from confemb.retraining import RetrainingSummary, summarise_networks
@@ -23,7 +24,6 @@ from confemb.similarity import Agreement, SimilarityMatrix, agreement
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_PAIRS = 60
 NETWORK_COLOUR, REFERENCE_COLOUR = group_colour(2), "#d4701c"
 
 
@@ -339,30 +339,17 @@ def spread_figure(found: Retraining) -> "Figure":
     assert similarity.low is not None
     assert similarity.high is not None
     low, high, middle = (part[rows, columns] for part in (similarity.low, similarity.high, similarity.values))
-    widest = np.argsort(low - high, kind="stable")[:MOST_PAIRS]
-    shown = widest[np.argsort(middle[widest], kind="stable")]
-    height = np.arange(len(shown))
-    figure = new_figure(6.2, 0.175 * len(shown) + 1.1)
-    axes = figure.subplots()
-    axes.axvline(0, color=MUTED, linewidth=0.8, zorder=0)
+    shown = widest_pairs(middle, high - low)
+    figure, axes, height = pair_axes([pair_label(names[rows[p]], names[columns[p]]) for p in shown])
     axes.hlines(height, low[shown], high[shown], color=FAINT, linewidth=5, zorder=1)
     for i, medians in enumerate(found.summary.medians):
         label = f"{len(found.names)} networks" if i == 0 else None
         axes.scatter(medians[shown], height, s=9, color=NETWORK_COLOUR, alpha=0.6, linewidths=0, label=label, zorder=3)
-    axes.scatter(middle[shown], height, marker="|", s=60, color=INK, linewidths=1.3, label="median", zorder=4)
+    mark_values(axes, middle[shown], height, "median")
     for name, reference in list(found.references.items())[:1]:
         known = _reference_values(reference, names)[rows, columns][shown]
         axes.scatter(known, height, marker="x", s=16, color=REFERENCE_COLOUR, linewidths=1.2, label=name, zorder=5)
-    texts = [f"{shortened(names[rows[p]], 16)} – {shortened(names[columns[p]], 16)}" for p in shown]
-    axes.set_yticks(height, texts, fontsize=7.5)
-    axes.set_ylim(-0.8, len(shown) - 0.2)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("cosine")
-    axes.grid(axis="x", color=FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
-    figure.legend(loc="outside upper right", ncols=3, fontsize=8.5, handletextpad=0.2)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
+    legend_above(figure)
     return figure
 
 
@@ -381,11 +368,8 @@ def components_figure(found: Retraining) -> "Figure":
     axes.set_xlabel("standard deviation from training another network")
     axes.set_ylabel("… from another embedding seed")
     axes.grid(color=FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
     most = np.argsort(-(components.network + components.seed), kind="stable")[:6]
-    texts = [f"{shortened(names[rows[p]], 14)} – {shortened(names[columns[p]], 14)}" for p in most]
+    texts = [pair_label(names[rows[p]], names[columns[p]], longest=14) for p in most]
     points = np.column_stack([x, y])
     colours = [INK] * len(most)
     label_points(figure, axes, points[most], texts, colours, obstacles=points, size=7.5, must_place=False)

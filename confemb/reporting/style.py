@@ -30,6 +30,9 @@ _SETTINGS: dict[str, Any] = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
     "text.color": INK,
     # A class name may hold a dollar sign.
     "text.parse_math": False,

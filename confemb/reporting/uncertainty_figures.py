@@ -6,8 +6,9 @@ import numpy as np
 
 from confemb.intervals import Source
 from confemb.reporting.analysis import Analysis
-from confemb.reporting.figures import MOST_NUMBERS, MOST_PAIRS_IN_SPREAD
-from confemb.reporting.style import FAINT, INK, MUTED, new_figure, shortened
+from confemb.reporting.figures import MOST_NUMBERS
+from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_label, widest_pairs
+from confemb.reporting.style import FAINT, MUTED, new_figure
 from confemb.reporting.tables import source_name
 
 if TYPE_CHECKING:
@@ -25,28 +26,16 @@ def intervals(analysis: Analysis) -> "Figure | None":
     rows, columns = np.triu_indices(len(names), k=1)
     middle = analysis.similarity.values[rows, columns]
     widths = np.nanmax([np.nan_to_num(i.high - i.low)[rows, columns] for i in found.values()], axis=0)
-    widest = np.argsort(-widths, kind="stable")[:MOST_PAIRS_IN_SPREAD]
-    shown = widest[np.argsort(middle[widest], kind="stable")]
-    height = np.arange(len(shown))
-    figure = new_figure(5.2, (0.13 + 0.05 * len(found)) * len(shown) + 1.1)
-    axes = figure.subplots()
-    axes.axvline(0, color=MUTED, linewidth=0.8, zorder=0)
+    shown = widest_pairs(middle, widths)
+    labels = [pair_label(names[rows[p]], names[columns[p]]) for p in shown]
+    figure, axes, height = pair_axes(labels, width=5.2, line=0.13 + 0.05 * len(found))
     for place, (source, interval) in enumerate(found.items()):
         shift = ((len(found) - 1) / 2 - place) * 0.26
         low, high = interval.low[rows, columns][shown], interval.high[rows, columns][shown]
         label = f"other {source_name(analysis, source)}"
         axes.hlines(height + shift, low, high, color=_COLOURS[source], linewidth=3, label=label, zorder=2)
-    axes.scatter(middle[shown], height, marker="|", s=60, color=INK, linewidths=1.2, label="value", zorder=3)
-    labels = [f"{shortened(names[rows[p]], 16)} – {shortened(names[columns[p]], 16)}" for p in shown]
-    axes.set_yticks(height, labels, fontsize=7.5)
-    axes.set_ylim(-0.8, len(shown) - 0.2)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("cosine")
-    axes.grid(axis="x", color=FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
-    figure.legend(loc="outside upper right", ncols=len(found) + 1, fontsize=8.5, handletextpad=0.4)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
+    mark_values(axes, middle[shown], height, "value")
+    legend_above(figure, columns=len(found) + 1)
     return figure
 
 
@@ -87,8 +76,5 @@ def dimension(analysis: Analysis) -> "Figure | None":
     axes.set_xlabel("dimensions")
     axes.set_ylabel("Spearman with held-out counts")
     axes.grid(axis="y", color=FAINT, linewidth=0.5)
-    axes.set_axisbelow(True)
     axes.legend(loc="best", fontsize=8)
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
     return figure

@@ -236,9 +236,6 @@ def _figure(judged: "Sequence[Judged]") -> "Figure":
         "AUROC: a dot for each class held out, a line at their mean\nblue: baselines, orange: geometry, grey: both"
     )
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
     return figure
 
 

@@ -1,0 +1,62 @@
+"""Axes with a line for each pair of classes, for dots, ranges and marks along it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from confemb.reporting.style import FAINT, INK, MUTED, new_figure, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_PAIRS = 60
+
+
+def pair_label(class_1: str, class_2: str, *, longest: int = 16) -> str:
+    """Return how a figure names a pair of classes."""
+    return f"{shortened(class_1, longest)} – {shortened(class_2, longest)}"
+
+
+def widest_pairs(middle: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Return the indices of the `MOST_PAIRS` pairs of the widest interval, in rising order of their value."""
+    widest = np.argsort(-width, kind="stable")[:MOST_PAIRS]
+    return widest[np.argsort(middle[widest], kind="stable")]
+
+
+def pair_axes(
+    labels: Sequence[str], *, width: float = 6.2, line: float = 0.175, label: str = "cosine"
+) -> "tuple[Figure, Axes, np.ndarray]":
+    """Return an empty figure with a line for each pair, the first lowest, and a mark at 0.
+
+    Args:
+        labels: (P,) the pairs' names, see `pair_label`.
+        width: the figure's, in inches.
+        line: how high a pair's line is, in inches.
+        label: what the horizontal axis shows.
+
+    Returns:
+        The figure, its axes, and (P,) the heights of the lines.
+    """
+    figure = new_figure(width, line * len(labels) + 1.1)
+    axes = figure.subplots()
+    height = np.arange(len(labels))
+    axes.axvline(0, color=MUTED, linewidth=0.8, zorder=0)
+    axes.set_yticks(height, labels, fontsize=7.5)
+    axes.set_ylim(-0.8, len(labels) - 0.2)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(label)
+    axes.grid(axis="x", color=FAINT, linewidth=0.5)
+    axes.spines["left"].set_visible(False)
+    return figure, axes, height
+
+
+def mark_values(axes: "Axes", values: np.ndarray, height: np.ndarray, label: str) -> None:
+    """Mark each pair's value by a short upright stroke, over everything else."""
+    axes.scatter(values, height, marker="|", s=60, color=INK, linewidths=1.3, label=label, zorder=6)
+
+
+def legend_above(figure: "Figure", *, columns: int = 3) -> None:
+    """Put the legend above the axes, at the right."""
+    figure.legend(loc="outside upper right", ncols=columns, fontsize=8.5, handletextpad=0.3)
