@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, quoted_list
 from confemb.files import read_bytes
-from confemb.prediction_files import load_predictions
+from confemb.prediction_files import DEFAULT_KEEP, load_predictions
 from confemb.predictions import Predictions
 from confemb.provenance import Manifest
 from confemb.results import PREDICTIONS
@@ -18,21 +18,40 @@ from confemb.results import PREDICTIONS
 _SINGLE = frozenset({"probs", "logits", "topk", "top_classes"})
 
 
-def load_classifier(path: str | Path, *, class_names: Sequence[str] | None = None) -> Predictions:
-    """Read one classifier's predictions, all classes that were kept, from a result folder or a file.
+def load_classifier(
+    path: str | Path,
+    *,
+    class_names: Sequence[str] | None = None,
+    split: str | None = None,
+    keep: int = DEFAULT_KEEP,
+) -> Predictions:
+    """Read one classifier's predictions from a result folder or a file.
+
+    Args:
+        path: the folder or file; "-" reads standard input.
+        class_names, keep: as in `confemb.load_predictions`.
+        split: only the pictures of this split.
 
     Raises:
-        ConfembError: a folder without predictions, or a file as in `confemb.load_predictions`.
+        ConfembError: a folder without predictions, a file as in `confemb.load_predictions`, or an unknown split.
     """
-    path = Path(path)
-    if path.is_dir():
-        file = Manifest(path).file(PREDICTIONS)
-        if file is None or not file.is_file():
+    file: str | Path = path
+    if Path(path).is_dir():
+        recorded = Manifest(Path(path)).file(PREDICTIONS)
+        if recorded is None or not recorded.is_file():
             raise ConfembError(
                 f"{path} holds no predictions ({PREDICTIONS}); give the folder of a result that has them."
             )
-        path = file
-    return load_predictions(path, class_names=class_names)
+        file = recorded
+    found = load_predictions(file, class_names=class_names, keep=keep)
+    if split is None:
+        return found
+    splits = np.array([]) if found.splits is None else np.asarray(found.splits)
+    rows = np.flatnonzero(splits == split)
+    if len(rows) == 0:
+        known = quoted_list(dict.fromkeys(splits.tolist())) or "none"
+        raise ConfembError(f"{path} has no pictures of the split {split!r}; it has {known}.")
+    return found.where(rows)
 
 
 def load_classifiers(paths: Iterable[str], *, class_names: Sequence[str] | None = None) -> dict[str, Predictions]:

@@ -28,6 +28,8 @@ from confemb.predictions import Predictions, check_class_names, check_k
 
 # How many classes are kept from scores over all classes where nothing else is asked for.
 DEFAULT_KEEP = 5
+# As many classes of each picture as a file has.
+ALL_CLASSES = 1_000_000
 
 _SUFFIXES = (".csv", ".npz", ".parquet")
 _PARQUET_MAGIC = b"PAR1"

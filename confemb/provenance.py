@@ -105,3 +105,9 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def study_manifest(**facts: Any) -> dict[str, Any]:
+    """Return what a study's report says of how it was made: the facts that are not None, and the versions."""
+    given = {name: value for name, value in facts.items() if value is not None}
+    return {"confemb": __version__, **given, "versions": versions()}

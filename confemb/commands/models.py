@@ -1,13 +1,12 @@
 """Commands that look at several classifiers: `retrain`, `models`, `diff` and `formation`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from confemb.embedders import Embedder
-    from confemb.predictions import Predictions
     from confemb.references import Reference
 
 ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or a name: confemb list.")]
@@ -29,6 +28,7 @@ def retrain(
 ) -> None:
     """Train an experiment's classifier several times, and show how far its similarities depend on that."""
     from confemb.experiment import load_experiment
+    from confemb.provenance import study_manifest
     from confemb.reporting.retraining_report import collect_networks, retraining_study
     from confemb.reporting.study import write_study
     from confemb.retraining import NETWORKS, save_networks
@@ -41,7 +41,7 @@ def retrain(
         folders,
         title=found.title,
         references=chosen,
-        manifest=_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
+        manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
     )
     save_networks(retraining.runs, retraining.names, out / NETWORKS)
     typer.echo(write_study(retraining_study(retraining), out))
@@ -62,6 +62,7 @@ def formation(
     from confemb.formation import form
     from confemb.pipeline import pair_counts
     from confemb.progress import Display
+    from confemb.provenance import study_manifest
     from confemb.reporting.formation_report import formation_study
     from confemb.reporting.study import write_study
     from confemb.series import predict_epochs
@@ -85,7 +86,7 @@ def formation(
         title=f"{found.title}: how it forms",
         references={name: reference.similarity(formed.class_names) for name, reference in chosen.items()},
         groups=found.report.groups,
-        manifest=_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),
+        manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),
     )
     typer.echo(write_study(study, folder / "formation"))
 
@@ -120,6 +121,7 @@ def models(
     from confemb.experiment import load_groups
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import join_pictures
+    from confemb.provenance import study_manifest
     from confemb.reporting.models_report import compare_models, models_study
     from confemb.reporting.study import write_study
 
@@ -135,7 +137,7 @@ def models(
         seeds=range(seed, seed + seeds),
         splits=splits,
         families={} if families is None else load_groups(families),
-        manifest=_manifest(classifiers=list(found), embedder=embedder, k=k, seed=seed, splits=splits),
+        manifest=study_manifest(classifiers=list(found), embedder=embedder, k=k, seed=seed, splits=splits),
     )
     typer.echo(write_study(models_study(comparison), out))
 
@@ -161,14 +163,15 @@ def diff(
     from confemb.errors import unknown_name
     from confemb.model_files import load_classifier
     from confemb.model_geometry import join_pictures
+    from confemb.provenance import study_manifest
     from confemb.reporting.difference_report import difference_study
     from confemb.reporting.study import write_study
 
     if weighting not in ("count", "probability"):
         raise unknown_name("value", weighting, ("count", "probability"), where="--weighting")
-    before = load_classifier(a, class_names=None if classes is None else load_class_names(classes))
-    after = load_classifier(b, class_names=before.class_names)
-    before, after = join_pictures([_only(before, split, a), _only(after, split, b)])
+    before = load_classifier(a, class_names=None if classes is None else load_class_names(classes), split=split)
+    after = load_classifier(b, class_names=before.class_names, split=split)
+    before, after = join_pictures([before, after])
     found = pair_differences(before, after, k=k, weighting=weighting, flips=flips, seed=seed)  # type: ignore[arg-type]
     names = (Path(a).stem, Path(b).stem)
     if names[0] == names[1]:
@@ -181,22 +184,9 @@ def diff(
         measure=counted if weighting == "count" else "the mean probability that one's pictures give to the other",
         level=level,
         title=title or f"What changed from {names[0]} to {names[1]}",
-        manifest=_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed),
+        manifest=study_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed),
     )
     typer.echo(write_study(study, out))
-
-
-def _only(predictions: "Predictions", split: str | None, where: str) -> "Predictions":
-    """Return the predictions of one split; raises ConfembError where there is none."""
-    from confemb.errors import ConfembError, quoted_list
-
-    if split is None:
-        return predictions
-    known = [] if predictions.splits is None else list(dict.fromkeys(predictions.splits.tolist()))
-    if split not in known:
-        raise ConfembError(f"{where} has no pictures of the split {split!r}; it has {quoted_list(known) or 'none'}.")
-    assert predictions.splits is not None
-    return predictions.where(predictions.splits == split)
 
 
 def _references(names: list[str] | None, default: list[str]) -> "dict[str, Reference]":
@@ -204,14 +194,6 @@ def _references(names: list[str] | None, default: list[str]) -> "dict[str, Refer
     from confemb.references import open_reference
 
     return {name: open_reference(name) for name in names or default}
-
-
-def _manifest(**facts: Any) -> dict[str, Any]:
-    """Return what a study's report says of how it was made."""
-    from confemb import __version__
-    from confemb.provenance import versions
-
-    return {"confemb": __version__, **facts, "versions": versions()}
 
 
 def _embedder(name: str, dim: int) -> "Embedder":

@@ -1,7 +1,7 @@
 """Commands that put similarities and mistakes to use: `suggest`, `severity`, `costs` and `unknown`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,13 +10,7 @@ from confemb.commands.models import ExperimentName, Overrides
 if TYPE_CHECKING:
     import numpy as np
 
-    from confemb.predictions import Predictions
-    from confemb.provenance import Manifest
-    from confemb.reporting.suggestions_report import Pictures
     from confemb.similarity import SimilarityMatrix
-
-# As many classes of each picture as a file has.
-ALL_CLASSES = 1_000_000
 
 
 def suggest(
@@ -42,44 +36,37 @@ def suggest(
     """Suggest classes to merge, classes to split and pictures to label again, with the evidence."""
     from confemb.class_cells import load_class_names
     from confemb.errors import ConfembError
-    from confemb.prediction_files import load_predictions
-    from confemb.provenance import Manifest
+    from confemb.model_files import load_classifier
+    from confemb.predicted_pictures import open_pictures, split_learned_from, unlearned
+    from confemb.prediction_files import ALL_CLASSES
+    from confemb.provenance import Manifest, study_manifest
     from confemb.reporting.study import write_study
-    from confemb.reporting.suggestions_report import Suggestions, suggestions_study
-    from confemb.results import PREDICTIONS
-    from confemb.suggestions import suggest_merges, suggest_relabels, suggest_splits
+    from confemb.reporting.suggestions_report import find_suggestions, suggestions_study
 
     path = Path(result)
-    if path.is_dir():
-        manifest = Manifest(path)
-        file = manifest.file(PREDICTIONS)
-        if file is None or not file.is_file():
-            raise ConfembError(f"{path} holds no predictions of single pictures ({PREDICTIONS}); predict some first.")
-        predictions = load_predictions(file)
+    if out is None and not path.is_dir():
+        raise ConfembError("give the folder of the report with --out: the predictions are no result folder.")
+    experiment = Manifest(path).values.get("experiment") if path.is_dir() else None
+    names = None if classes is None else load_class_names(classes)
+    predictions = load_classifier(result, class_names=names, split=split, keep=ALL_CLASSES)
+    learned_from = split_learned_from(experiment)
+    if split is None:
+        predictions, learned = unlearned(predictions, learned_from)
     else:
-        manifest = None
-        if out is None:
-            raise ConfembError("give the folder of the report with --out: the predictions are no result folder.")
-        names = None if classes is None else load_class_names(classes)
-        predictions = load_predictions(result, class_names=names, keep=ALL_CLASSES)
-    predictions, learned = _unlearned(predictions, manifest, split)
-
-    def tried(function: Any, **options: Any) -> Any:
-        try:
-            return function(predictions, **options)
-        except ConfembError as error:
-            return str(error)
-
-    pictures, missing = _pictures(predictions, manifest, dataset, dataset_split)
-    found = Suggestions(
+        learned = None if experiment is None else split == learned_from
+    pictures, missing = None, ""
+    try:
+        pictures = open_pictures(predictions, experiment, dataset=dataset, split=dataset_split)
+    except ConfembError as error:
+        missing = str(error)
+    found = find_suggestions(
+        predictions,
         title=f"What the mistakes of {predictions.classifier or path.stem} suggest",
-        predictions=predictions,
-        merges=suggest_merges(predictions.labels, predictions.top_classes[:, 0], predictions.class_names, most=most),
-        splits=tried(suggest_splits, seed=seed),
-        relabels=tried(suggest_relabels),
+        most=most,
+        seed=seed,
         learned=learned,
         pictures=pictures,
-        manifest=_manifest(result=path.name, pictures=len(predictions), split=split, seed=seed),
+        manifest=study_manifest(result=path.name, pictures=len(predictions), split=split, seed=seed),
     )
     typer.echo(write_study(suggestions_study(found), out or path / "suggestions"))
     if missing:
@@ -115,9 +102,8 @@ def severity(
         raise unknown_name("value", scale, ("given", "rank"), where="--scale")
     if not similarities and not wordnet_height:
         raise ConfembError("say under which similarity: --similarity RESULT_OR_REFERENCE, or --wordnet-height.")
-    found = load_classifier(predictions, class_names=None if classes is None else load_class_names(classes))
-    if split is not None:
-        found = _of_split(found, split)
+    names = None if classes is None else load_class_names(classes)
+    found = load_classifier(predictions, class_names=names, split=split)
     measures: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
     for name in similarities or []:
         matrix = open_reference(name).similarity(found.class_names)
@@ -125,8 +111,8 @@ def severity(
     if wordnet_height:
         synsets = class_synsets(open_wordnet(), found.class_names)
         measures["WordNet height"] = lca_heights(list(synsets.values())), tuple(synsets)
-    for name, (costs, names) in measures.items():
-        one = mistake_severity(found, costs, names, seed=seed)
+    for name, (costs, known) in measures.items():
+        one = mistake_severity(found, costs, known, seed=seed)
         typer.echo(
             f"{name}: mean severity {one.mean:.3f} [{one.low:.3f}, {one.high:.3f}] over {one.mistakes:,} mistakes of "
             f"{one.pictures:,} pictures; random mistakes {one.random:.3f}, ratio {one.ratio:.3f} "
@@ -177,6 +163,7 @@ def unknown(
     """Train without the classes of dataset.hold_out, and tell their pictures from those of known classes."""
     from confemb.experiment import load_experiment
     from confemb.progress import Display
+    from confemb.provenance import study_manifest
     from confemb.reporting.study import write_study
     from confemb.reporting.unknown_report import unknown_study
     from confemb.unknown_run import held_out_logits, judge
@@ -184,87 +171,5 @@ def unknown(
     found = load_experiment(experiment, overrides)
     held = held_out_logits(found, out, display=Display())
     judged = judge(held, found, reject=reject)
-    manifest = _manifest(experiment=found.model_dump(mode="json", exclude_none=True), reject=reject)
+    manifest = study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), reject=reject)
     typer.echo(write_study(unknown_study([judged], title=found.title, manifest=manifest), out / "unknown"))
-
-
-def _unlearned(
-    predictions: "Predictions", manifest: "Manifest | None", split: str | None
-) -> "tuple[Predictions, bool | None]":
-    """Return the pictures to look at, and whether the classifier has learned from them (None: not known)."""
-    if manifest is None or "experiment" not in manifest.values:
-        return (predictions if split is None else _of_split(predictions, split)), None
-    experiment = manifest.values["experiment"]
-    trained_on = None if "weights" in experiment["classifier"] else experiment["dataset"]["train"]
-    if split is not None:
-        return _of_split(predictions, split), split == trained_on
-    if predictions.splits is None or trained_on is None:
-        return predictions, None if trained_on is None else True
-    unlearned = predictions.splits != trained_on
-    return (predictions.where(unlearned), False) if unlearned.any() else (predictions, True)
-
-
-def _of_split(predictions: "Predictions", split: str) -> "Predictions":
-    """Return the predictions of one split; raises ConfembError where there is none."""
-    from confemb.errors import unknown_name
-
-    known = [] if predictions.splits is None else list(dict.fromkeys(predictions.splits.tolist()))
-    if split not in known:
-        raise unknown_name("split", split, known, where="the predictions")
-    assert predictions.splits is not None
-    return predictions.where(predictions.splits == split)
-
-
-def _pictures(
-    predictions: "Predictions", manifest: "Manifest | None", name: str | None, split: str | None
-) -> "tuple[Pictures | None, str]":
-    """Return what shows the pictures of rows, or None and why they cannot be shown."""
-    import numpy as np
-
-    from confemb.datasets import open_dataset
-    from confemb.errors import ConfembError
-
-    options: dict[str, Any] = {}
-    if name is None:
-        if manifest is None or "experiment" not in manifest.values:
-            return None, "the predictions do not say where they are; give --dataset and --dataset-split."
-        section = manifest.values["experiment"]["dataset"]
-        name = str(section["name"])
-        options = {key: section[key] for key in ("path", "image_size", "crop") if key in section}
-    try:
-        source = open_dataset(name, **options)
-        # Where the predictions do not say, all are of one part.
-        if predictions.splits is None:
-            splits = np.full(len(predictions), split or source.splits[0], dtype=object)
-        else:
-            splits = predictions.splits
-        parts = {one: source.load(one) for one in dict.fromkeys(splits.tolist())}
-        if predictions.ids is None and [len(part) for part in parts.values()] != [len(predictions)]:
-            raise ConfembError("the predictions have no ids, and are not as many as the dataset's pictures.")
-        places = {one: {str(key): i for i, key in enumerate(part.ids.tolist())} for one, part in parts.items()}
-        if predictions.ids is not None:
-            for one, key in zip(splits.tolist(), predictions.ids.tolist(), strict=True):
-                if str(key) not in places[one]:
-                    raise ConfembError(f"the dataset {name} has no picture {str(key)!r} in its part {one!r}.")
-    except ConfembError as error:
-        return None, str(error)
-
-    def pictures(rows: "np.ndarray") -> "np.ndarray":
-        ids = None if predictions.ids is None else predictions.ids
-        return np.stack(
-            [
-                parts[splits[row]].images[row if ids is None else places[splits[row]][str(ids[row])]]
-                for row in rows.tolist()
-            ]
-        )
-
-    return pictures, ""
-
-
-def _manifest(**facts: Any) -> dict[str, Any]:
-    """Return what a study was made from, without what was not given, and with which versions."""
-    from confemb import __version__
-    from confemb.provenance import versions
-
-    given = {name: value for name, value in facts.items() if value is not None}
-    return {"confemb": __version__, **given, "versions": versions()}

@@ -1,17 +1,27 @@
 """The report on what a classifier's mistakes suggest: merge, split, label again."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from confemb.errors import ConfembError
+from confemb.predicted_pictures import Pictures
 from confemb.predictions import Predictions
 from confemb.reporting.contact_sheet import IN_A_ROW, contact_sheet
 from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.tables import Table, number
-from confemb.suggestions import MERGE_BELOW, Merge, Relabels, Split, share_interval
+from confemb.suggestions import (
+    MERGE_BELOW,
+    Merge,
+    Relabels,
+    Split,
+    share_interval,
+    suggest_merges,
+    suggest_relabels,
+    suggest_splits,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,9 +29,6 @@ if TYPE_CHECKING:
 SHOWN_PICTURES = 40
 SHOWN_OF_A_GROUP = 2 * IN_A_ROW
 SHOWN_PAIRS = 12
-
-# Turns rows of the predictions into their pictures, (n, H, W, C) uint8.
-Pictures = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,6 +54,44 @@ class Suggestions:
     learned: bool | None
     pictures: Pictures | None
     manifest: dict[str, Any]
+
+
+def find_suggestions(
+    predictions: Predictions,
+    *,
+    title: str,
+    most: int,
+    seed: int,
+    learned: bool | None,
+    pictures: Pictures | None,
+    manifest: dict[str, Any],
+) -> Suggestions:
+    """Look for classes to merge, classes to split and pictures to label again.
+
+    Args:
+        predictions: at least the most probable class of each picture; with probabilities pictures are told, with all
+            of them classes to split.
+        most: how many pairs of classes to list.
+        seed: draws the halves that classes are split on.
+        title, learned, pictures, manifest: see `Suggestions`.
+    """
+
+    def tried(function: Any, **options: Any) -> Any:
+        try:
+            return function(predictions, **options)
+        except ConfembError as error:
+            return str(error)
+
+    return Suggestions(
+        title=title,
+        predictions=predictions,
+        merges=suggest_merges(predictions.labels, predictions.top_classes[:, 0], predictions.class_names, most=most),
+        splits=tried(suggest_splits, seed=seed),
+        relabels=tried(suggest_relabels),
+        learned=learned,
+        pictures=pictures,
+        manifest=manifest,
+    )
 
 
 def suggestions_study(found: Suggestions) -> Study:
