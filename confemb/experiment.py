@@ -5,23 +5,30 @@ import sys
 import tomllib
 from inspect import isclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from confemb.errors import ConfembError, unknown_name
 from confemb.files import read_bytes
 
+# Experiments of different kinds are told apart by a section that only one kind has.
+_COMMANDS = {"dataset": "confemb run", "captions": "confemb captions train"}
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
 PositiveInt = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A section of an experiment."""
+
     # Unknown keys are refused: a misspelt one must not be a silent default.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class _PluginSection(_Section):
+class _PluginSection(Section):
     # Keys beyond the ones named here are the plug-in's own options; the plug-in's signature checks them.
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
@@ -31,7 +38,7 @@ class _PluginSection(_Section):
         return dict(self.model_extra or {})
 
 
-class DatasetSection(_Section):
+class DatasetSection(Section):
     """Which pictures: `name` from the registry (or `tfds:NAME`), its folder, and which splits do what.
 
     `train` is learned from and `test` measured on while training; `predict` are the splits whose pictures become
@@ -59,25 +66,32 @@ class ClassifierSection(_PluginSection):
     weights: str | None = None
 
 
-class TrainingSection(_Section):
-    """How the network is trained: SGD with momentum, one jit-compiled step.
+class ScheduleSection(Section):
+    """The learning rate over time.
 
-    `schedule` shapes the learning rate: "triangle" rises linearly from a fifth of `learning_rate` over the first
-    `warmup` share of the steps and falls linearly to zero, "cosine" rises alike and falls as a cosine, "step" is
-    multiplied by 0.1 every `step_epochs` epochs. The weights after the epochs `keep_epochs` are kept beside the final
-    ones, to see how similarities form.
+    `schedule` shapes it: "triangle" rises linearly from a fifth of `learning_rate` over the first `warmup` share of the
+    steps and falls linearly to zero, "cosine" rises alike and falls as a cosine, "step" is multiplied by 0.1 every
+    `step_epochs` epochs, "constant" stays.
     """
 
     epochs: PositiveInt
-    batch_size: PositiveInt = 128
     learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["triangle", "cosine", "step", "constant"] = "triangle"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    step_epochs: PositiveInt = 350
+
+
+class TrainingSection(ScheduleSection):
+    """How the network is trained: SGD with momentum, one jit-compiled step.
+
+    The weights after the epochs `keep_epochs` are kept beside the final ones, to see how similarities form.
+    """
+
+    batch_size: PositiveInt = 128
     momentum: Probability = 0.9
     nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     label_smoothing: Probability = 0.0
-    schedule: Literal["triangle", "cosine", "step"] = "triangle"
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    step_epochs: PositiveInt = 350
     ema_decay: Probability | None = None
     keep_epochs: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
 
@@ -91,14 +105,14 @@ class TrainingSection(_Section):
         return keep
 
 
-class PredictionSection(_Section):
+class PredictionSection(Section):
     """How many classes to keep for each picture; `mirror` averages the logits of a picture and its mirror image."""
 
     k: PositiveInt = 3
     mirror: bool = False
 
 
-class PairsSection(_Section):
+class PairsSection(Section):
     """Which (true, predicted) pairs are counted, and with which weight: see `confemb.count_pairs`."""
 
     k: PositiveInt = 3
@@ -115,7 +129,7 @@ class EmbeddingSection(_PluginSection):
     seeds: PositiveInt = 20
 
 
-class UncertaintySection(_Section):
+class UncertaintySection(Section):
     """How much is drawn anew to tell how far a result is chance; 0 leaves a part out.
 
     `pictures` are bootstrap replicates of the pictures (default: 200; 20 with an embedder that depends on its seed,
@@ -128,7 +142,7 @@ class UncertaintySection(_Section):
     dimension_splits: Annotated[int, Field(ge=0)] | None = None
 
 
-class ReportSection(_Section):
+class ReportSection(Section):
     """What the report shows: declared groups of classes, references, how many example pictures.
 
     `reference` is one or several of `confemb list references`, with their arguments ("paper", "wordnet:wup",
@@ -152,7 +166,7 @@ def reference_names(reference: str | list[str] | None) -> list[str]:
     return [reference] if isinstance(reference, str) else list(reference or [])
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """One experiment, complete: everything a result depends on."""
 
     name: str
@@ -193,20 +207,28 @@ def load_experiment(name_or_path: str, overrides: list[str] | None = None) -> Ex
         ConfembError: a file that is missing or not TOML, an unknown key (the nearest known one is
             named), or a value of the wrong type or out of range.
     """
+    return load_settings(Experiment, name_or_path, overrides)
+
+
+def load_settings(model: type[Settings], name_or_path: str, overrides: list[str] | None = None) -> Settings:
+    """Read an experiment of another kind, `model`, just as `load_experiment` does."""
     if name_or_path == "-":
         name, where = "stdin", "standard input"
         table = _extended(_parse(sys.stdin.buffer.read(), where), where, Path(), seen=())
     else:
         path = _find(name_or_path)
         name, where, table = path.stem, str(path), _read(path, seen=())
+    for section, command in _COMMANDS.items():
+        if section in table and section not in model.model_fields:
+            raise ConfembError(f"{where} is run by `{command}`: it has the section [{section}].")
     for override in overrides or []:
         _override(table, override)
     table.setdefault("name", name)
     table.setdefault("title", name)
     try:
-        return Experiment.model_validate(table)
+        return model.model_validate(table)
     except ValidationError as error:
-        raise _explain(error, where) from None
+        raise _explain(error, where, model) from None
 
 
 def load_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:
@@ -218,7 +240,7 @@ def load_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     try:
         return ReportSection.model_validate({"groups": _parse(read_bytes(path), str(path))}).groups
     except ValidationError as error:
-        raise _explain(error, str(path)) from None
+        raise _explain(error, str(path), Experiment) from None
 
 
 def _find(name_or_path: str) -> Path:
@@ -321,12 +343,12 @@ def _override(table: dict[str, Any], override: str) -> None:
     table[last] = value
 
 
-def _explain(error: ValidationError, where: str) -> ConfembError:
+def _explain(error: ValidationError, where: str, kind: type[BaseModel]) -> ConfembError:
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
-        model: type[BaseModel] = Experiment
+        model = kind
         for part in location[:-1]:
             annotation = model.model_fields[part].annotation
             # A section that may be left out is annotated "Section | None".

@@ -6,12 +6,14 @@ import jax
 import optax
 
 from confemb.classifiers import Network
-from confemb.experiment import TrainingSection
+from confemb.experiment import ScheduleSection, TrainingSection
 
 
-def learning_rate_schedule(settings: TrainingSection, steps_per_epoch: int) -> optax.Schedule:
-    """Return the learning rate by step, as `TrainingSection.schedule` says."""
+def learning_rate_schedule(settings: ScheduleSection, steps_per_epoch: int) -> optax.Schedule:
+    """Return the learning rate by step, as `ScheduleSection` says."""
     peak, steps = settings.learning_rate, settings.epochs * steps_per_epoch
+    if settings.schedule == "constant":
+        return optax.constant_schedule(peak)
     if settings.schedule == "step":
         drops = range(settings.step_epochs, settings.epochs, settings.step_epochs)
         return optax.piecewise_constant_schedule(peak, {epoch * steps_per_epoch: 0.1 for epoch in drops})

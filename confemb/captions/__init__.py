@@ -1,0 +1,1 @@
+"""Pictures and captions in one space: read, trained, asked, and shown."""
