@@ -12,12 +12,12 @@ from confemb.captions.features import load_features, picture_features
 from confemb.captions.model import JointModel, place_all, start_from_vectors
 from confemb.captions.retrieval import Ranks, rank_all
 from confemb.captions.settings import CaptionsExperiment, CaptionsSection
-from confemb.captions.sources import PARTS, Captions, load_captions, picture_files, split_pictures
+from confemb.captions.sources import PARTS, Captions, Part, load_captions, picture_files, split_pictures
 from confemb.captions.space import FILES, JointSpace
 from confemb.captions.text import Vocabulary
 from confemb.captions.training import Pairs, train_space
 from confemb.datasets import Progress
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, unknown_name
 from confemb.files import make_folder, write_text
 from confemb.provenance import Manifest, stage_key, versions
 from confemb.words.vectors import WordVectors
@@ -151,10 +151,11 @@ def fit_space(
     return space, history
 
 
-def measure(space: JointSpace, part: str) -> Ranks:
-    """Return the ranks of a part's pictures and captions among each other."""
-    pictures = np.flatnonzero(space.parts == part)
-    captions = space.captions.of_pictures(pictures)
+def measure(space: JointSpace, part: Part) -> Ranks:
+    """Return the ranks of a part's pictures and captions among each other; raises ConfembError for another part."""
+    if part not in PARTS:
+        raise unknown_name("part", part, PARTS)
+    pictures, captions = space.rows(part)
     numbers = np.searchsorted(pictures, space.captions.picture_of[captions])
     return rank_all(space.picture_places[pictures], space.caption_places[captions], numbers)
 

@@ -70,7 +70,10 @@ def measure_space(
     """Say how well pictures find their captions, and captions their pictures."""
     from confemb.captions.run import measure
 
-    _print_measures(measure(_space(space), part), part)
+    measured = _part(part)
+    if measured == "all":
+        raise ConfembError("all pictures at once cannot be measured on: name one part, validation or test.")
+    _print_measures(measure(_space(space), measured), part)
 
 
 @captions.command()

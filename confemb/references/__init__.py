@@ -1,6 +1,7 @@
 """References: similarities from elsewhere to compare a result with.
 
-A reference is named "paper", "cifar10h", "wordnet:wup", "glove:FILE", or by another result's folder or square CSV.
+A reference is named "paper", "cifar10h", "wordnet:wup", "glove:FILE", "captions:SPACE", or by another result's folder
+or square CSV.
 """
 
 import importlib
@@ -18,6 +19,7 @@ REFERENCES = Registry(
     "reference",
     "confemb.references",
     {
+        "captions": "confemb.captions.reference:space_reference",
         "cifar10h": "confemb.references.cifar10h:cifar10h_reference",
         "glove": "confemb.references.glove:glove_reference",
         "paper": "confemb.references.paper:paper_reference",

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (40, 40, 40)}
+COLOURS = {
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (0, 0, 255),
+    "white": (255, 255, 255),
+    "black": (40, 40, 40),
+}
 SAID = ("a {} picture", "everything here is {}", "nothing but {} .")
 
 
