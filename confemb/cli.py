@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from confemb.commands import captions, compare, models, similarities, uses, words
+from confemb.commands import captions, compare, lab, models, similarities, uses, words
 from confemb.commands.similarities import ResultFolder
 from confemb.errors import ConfembError, unknown_name
 
@@ -174,6 +174,7 @@ app.command()(uses.severity)
 app.command()(uses.costs)
 app.command()(uses.unknown)
 app.add_typer(words.words, name="words")
+app.add_typer(lab.lab, name="lab")
 app.add_typer(captions.captions, name="captions")
 
 

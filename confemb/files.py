@@ -92,6 +92,14 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
+def read_lines(path: str | os.PathLike[str]) -> list[str]:
+    """Return a UTF-8 text file's lines; raises ConfembError as `read_bytes`, and for other text."""
+    try:
+        return read_bytes(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfembError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+
+
 def read_arrays(data: bytes, names: Collection[str]) -> dict[str, "np.ndarray"]:
     """Return those arrays of an NPZ file's bytes that are called one of `names`; nothing is unpickled.
 

@@ -20,7 +20,11 @@ words = typer.Typer(no_args_is_help=True, help="Word vectors: from pictures by a
 
 VectorsFile = Annotated[
     Path,
-    typer.Option("--vectors", envvar="CONFEMB_VECTORS", help="word2vec text or binary (.bin), or GloVe; also .gz."),
+    typer.Option(
+        "--vectors",
+        envvar="CONFEMB_VECTORS",
+        help="word2vec text or binary (.bin), or GloVe; also .gz, .zip (FILE.zip/NAME).",
+    ),
 ]
 Top = Annotated[int, typer.Option(min=1, help="How many words.")]
 DEFAULT_VECTORS = Path("word_vectors.bin")
@@ -58,7 +62,9 @@ def vectors(
             typer.echo(f"confemb: note: no pictures of {len(chosen.missing)} of the words in {only}.", err=True)
         source = chosen
     with Display().bar() as update:
-        made = visual_vectors(source, _activations(classifier, layer), out, pictures_per_word=pictures, progress=update)
+        made = visual_vectors(
+            source, load_activations(classifier, layer), out, pictures_per_word=pictures, progress=update
+        )
     typer.echo(summary(made, out))
 
 
@@ -143,7 +149,7 @@ def translate(
     known = _vectors(file)
     made_by = _made_by(file)
     of_file = made_by.rsplit("/", 2) if made_by else [CLASSIFIER, LAYER]
-    activations = _activations(classifier or of_file[0], layer or of_file[1])
+    activations = load_activations(classifier or of_file[0], layer or of_file[1])
     if made_by and activations.name != made_by:
         raise ConfembError(f"{file} was made by {made_by}, not by {activations.name}: use the same classifier.")
     with Display().bar() as update:
@@ -172,7 +178,8 @@ def _source(name: str, split: str | None, image_size: int | None) -> "PictureSou
     return DatasetPictures(dataset.load(split or dataset.splits[0]))
 
 
-def _activations(classifier: str, layer: str) -> "NetworkActivations":
+def load_activations(classifier: str, layer: str) -> "NetworkActivations":
+    """Return a layer of a network with weights, fetched where needed."""
     from confemb.pretrained import load_pretrained
     from confemb.progress import Display
     from confemb.words.activations import NetworkActivations
@@ -202,13 +209,9 @@ def _made_by(file: Path) -> str | None:
 
 
 def _lines(path: Path) -> list[str]:
-    from confemb.files import read_bytes
+    from confemb.files import read_lines
 
-    try:
-        lines = read_bytes(path).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ConfembError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
-    return ["_".join(line.split()) for line in lines if line.strip()]
+    return ["_".join(line.split()) for line in read_lines(path) if line.strip()]
 
 
 def _print_words(found: Iterable[tuple[str, float]]) -> None:

@@ -1,13 +1,12 @@
 """Eigenvectors and singular vectors that come out the same every time, and vectors made from them."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Any
 
 import numpy as np
 
 from confemb.embedding import ClassEmbedding
 from confemb.errors import ConfembError
+from confemb.threads import one_thread
 
 # The paper's number of dimensions; fewer classes have fewer.
 USUAL_DIM = 5
@@ -38,7 +37,7 @@ def truncated_svd(matrix: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray,
     The matrix is nearly u @ diag(s) @ v.T (Eckart and Young 1936). Signs are fixed, see `_fixed_signs`.
     """
     size = len(matrix)
-    with _one_thread():
+    with one_thread():
         if size >= _ITERATED and dim * _ITERATED_SHARE <= size:
             from scipy.sparse.linalg import svds
 
@@ -52,21 +51,10 @@ def truncated_svd(matrix: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray,
 
 def symmetric_eigen(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the eigenvalues (K,) of a symmetric (K, K) matrix, largest first, and the eigenvectors as columns."""
-    with _one_thread():
+    with one_thread():
         values, vectors = np.linalg.eigh(matrix)
     vectors = vectors[:, ::-1]
     return values[::-1], vectors * _fixed_signs(vectors)
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Return a context in which linear algebra runs on one thread.
-
-    So the bytes do not depend on how many threads there are; and threads that wait for one another on a busy machine
-    take ten times as long as one.
-    """
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1)
 
 
 def _fixed_signs(vectors: np.ndarray) -> np.ndarray:

@@ -129,6 +129,14 @@ class Clock:
         total = self.computing + self.waiting
         return self.waiting / total if total else 0.0
 
+    def summary(self) -> str:
+        """Say how many pictures took how long."""
+        seconds = self.computing + self.waiting
+        return (
+            f"{self.pictures:,} pictures in {seconds:.0f} s, {self.pictures / max(seconds, 1e-9):.1f} a second; "
+            f"{self.share_waiting:.1%} of the time waiting for pictures to be decoded"
+        )
+
 
 def stream_vectors(
     activations: Activations,

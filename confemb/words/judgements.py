@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from confemb.errors import ConfembError
+from confemb.files import read_lines
 
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -40,13 +41,7 @@ class Judgements:
 def load_judgements(path: str | os.PathLike[str]) -> Judgements:
     """Read lines of two words and a number, separated by tabs or blanks; raises ConfembError for the first other."""
     pairs, scores = [], []
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfembError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:

@@ -12,6 +12,7 @@ from confemb.classifiers.imagenet import imagenet_classes
 from confemb.datasets import Dataset
 from confemb.datasets.image_folder import SUFFIXES
 from confemb.errors import ConfembError, quoted_list
+from confemb.files import read_lines
 
 # A file, a file's bytes, or (H, W, 1 or 3) uint8 pixels.
 Picture = Path | bytes | np.ndarray
@@ -80,15 +81,9 @@ class TablePictures:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         path = Path(path)
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except OSError as error:
-            raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
-        except UnicodeDecodeError as error:
-            raise ConfembError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
         self.name = path.name
         found: dict[str, list[Path]] = {}
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(read_lines(path), start=1):
             cells = [cell.strip() for cell in line.split("\t")]
             if not line.strip() or (number == 1 and [cell.lower() for cell in cells] == ["word", "path"]):
                 continue

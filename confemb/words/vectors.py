@@ -1,36 +1,20 @@
 """`WordVectors`: a vector for each of many words, the questions they answer, and their files."""
 
-import gzip
 import os
-import warnings
-import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from confemb.errors import ConfembError, quoted_list, unknown_name
 from confemb.files import whole_file
+from confemb.words.vector_files import BINARY, read_vectors
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
-
-BINARY = ".bin"
-# A word, and a line of text of so many numbers, is never longer; a file of something else is noticed early.
-LONGEST_WORD, LONGEST_LINE = 2_000, 1_000_000
-
-
-class _Reader(Protocol):
-    """The part of an open file that is used."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def readline(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,123 +156,18 @@ class WordVectors:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, limit: int | None = None) -> "WordVectors":
-        """Read word2vec text or binary, or GloVe text; packed by gzip or as the only file of a zip, if need be.
-
-        Text begins with the counts of words and numbers (word2vec) or with the first word at once (GloVe); binary
-        files are known by their names, NAME.bin or NAME.bin.gz.
+        """Read word2vec text or binary, or GloVe text, packed or not; see `confemb.words.vector_files.read_vectors`.
 
         Args:
-            path: the file.
+            path: the file; one of several in a zip is ARCHIVE.zip/NAME.
             limit: read only so many words, from the beginning.
 
         Raises:
-            ConfembError: no such file, a truncated one, or the first line that is not a word and its numbers.
+            ConfembError: no such file, a truncated one, or the first line that is not a word and its numbers; a word
+                that stands twice.
         """
-        binary = BINARY in Path(path).suffixes[-2:]
-        try:
-            with _opened(Path(path)) as file:
-                words, vectors = (_read_binary if binary else _read_text)(file, path, limit)
-        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-            raise ConfembError(f"{path} is truncated or broken ({error}): get it again.") from error
-        except OSError as error:
-            raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
-        except UnicodeDecodeError as error:
-            raise ConfembError(f"{path} is not UTF-8 text: a binary file's name must end in {BINARY}.") from error
+        words, vectors = read_vectors(path, limit)
         try:
             return cls(tuple(words), vectors)
         except ConfembError as error:
             raise ConfembError(f"{path}: {error}") from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_Reader]:
-    """Open a file for reading, unpacked."""
-    if path.suffix == ".gz":
-        with gzip.open(path) as unpacked:
-            yield unpacked
-    elif path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            if len(names := archive.namelist()) != 1:
-                raise ConfembError(f"{path} holds {quoted_list(names)}: unpack it, and give one of its files.")
-            with archive.open(names[0]) as member:
-                yield member
-    else:
-        with open(path, "rb") as plain:
-            yield plain
-
-
-def _counts(line: bytes) -> tuple[int, int] | None:
-    """Return what a word2vec header says, or None for another line."""
-    parts = line.split()
-    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdigit() for part in parts) else None
-
-
-def _read_text(file: _Reader, path: object, limit: int | None) -> tuple[list[str], np.ndarray]:
-    line, number = file.readline(LONGEST_LINE), 1
-    if not line:
-        raise ConfembError(f"{path} is empty.")
-    said = _counts(line)
-    if said is not None:
-        line, number = file.readline(LONGEST_LINE), 2
-    words: list[str] = []
-    rows: list[np.ndarray] = []
-    dim = said[1] if said is not None else None
-    while line and (limit is None or len(words) < limit):
-        word, _, numbers = line.partition(b" ")
-        values = _numbers(numbers)
-        dim = len(values) if dim is None and word else dim
-        if len(values) != dim or not values.size or not word:
-            raise ConfembError(
-                f"{path}, line {number}: expected a word and {dim or 'its'} numbers; the file is truncated, "
-                "or no file of word vectors."
-            )
-        words.append(word.decode())
-        rows.append(values)
-        line, number = file.readline(LONGEST_LINE), number + 1
-    _check_count(path, said, len(words), limit)
-    if not words:
-        raise ConfembError(f"{path} holds no words.")
-    return words, np.stack(rows)
-
-
-def _numbers(text: bytes) -> np.ndarray:
-    """Return the numbers of a line; none where one of them is no number."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)
-        try:
-            return np.fromstring(text.decode("ascii"), np.float32, sep=" ")
-        except (DeprecationWarning, ValueError):
-            return np.empty(0, np.float32)
-
-
-def _read_binary(file: _Reader, path: object, limit: int | None) -> tuple[list[str], np.ndarray]:
-    said = _counts(file.readline(LONGEST_WORD))
-    if said is None:
-        raise ConfembError(f"{path} is no word2vec binary: its first line must be two whole numbers.")
-    count, dim = said
-    size = 4 * dim
-    words: list[str] = []
-    rows: list[np.ndarray] = []
-    for _ in range(count if limit is None else min(count, limit)):
-        token = bytearray()
-        while (byte := file.read(1)) not in (b" ", b""):
-            # word2vec ends a vector by a line feed, some writers do not.
-            if byte != b"\n":
-                token += byte
-            if len(token) > LONGEST_WORD:
-                raise ConfembError(f"{path} is no word2vec binary: word {len(words) + 1} does not end.")
-        data = file.read(size)
-        if len(data) != size:
-            break
-        words.append(token.decode())
-        rows.append(np.frombuffer(data, "<f4"))
-    _check_count(path, said, len(words), limit)
-    return words, np.stack(rows)
-
-
-def _check_count(path: object, said: tuple[int, int] | None, found: int, limit: int | None) -> None:
-    if said is None:
-        return
-    wanted = said[0] if limit is None else min(said[0], limit)
-    if found != wanted or not found:
-        raise ConfembError(f"{path} promises {said[0]} words but holds {found}: it is truncated; get it again.")

@@ -251,11 +251,7 @@ def summary(found: VisualVectors, out: str | Path) -> str:
         f"{int(found.pictures.sum()):,} pictures: {out}"
     ]
     if clock.pictures:
-        seconds = clock.computing + clock.waiting
-        lines.append(
-            f"{clock.pictures:,} pictures in {seconds:.0f} s, {clock.pictures / max(seconds, 1e-9):.1f} a second; "
-            f"{clock.share_waiting:.1%} of the time waiting for pictures to be decoded"
-        )
+        lines.append(clock.summary())
     if found.skipped:
         first = found.skipped[0]
         lines.append(f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {first.reason}")

@@ -15,7 +15,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch, colours):
         colours.name = f"{classifier}/{layer}/1"
         return colours
 
-    monkeypatch.setattr(commands, "_activations", activations)
+    monkeypatch.setattr(commands, "load_activations", activations)
 
 
 def test_vectors_from_a_folder_then_questions(run, garage, paint, tmp_path):

@@ -20,7 +20,12 @@ def test_judgements_are_read_and_kept_where_words_are_known(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("a b 1\na b\n", "line 2: expected two words and a number"), ("", "holds no pairs"), ("a b nan\n", "no finite")],
+    [
+        ("a b 1\na b\n", "line 2: expected two words and a number"),
+        ("", "is empty"),
+        ("\n", "holds no pairs"),
+        ("a b nan\n", "no finite"),
+    ],
 )
 def test_other_files_are_refused(tmp_path, text, said):
     (tmp_path / "x.txt").write_text(text)

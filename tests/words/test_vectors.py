@@ -136,7 +136,7 @@ def test_missing_files_and_archives_of_several_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a", "a 1")
         archive.writestr("b", "b 1")
-    with pytest.raises(ConfembError, match=r"holds 'a', 'b': unpack it"):
+    with pytest.raises(ConfembError, match=r"holds 'a', 'b': name one of its files, as .*two\.zip/a\."):
         WordVectors.load(tmp_path / "two.zip")
 
 
@@ -160,3 +160,40 @@ def test_words_that_blanks_made_different_are_not_written(tmp_path):
     with pytest.raises(ConfembError, match="'a_b' stand twice"):
         two.save(tmp_path / "v.bin")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_of_a_zips_files_is_named_as_in_a_folder(tmp_path):
+    with zipfile.ZipFile(tmp_path / "glove.6B.zip", "w") as archive:
+        archive.writestr("glove/glove.2d.txt", "a 1 2\nb 3 4\n")
+        archive.writestr("glove/glove.bin", b"1 3\nc " + np.array([1, 2, 3], "<f4").tobytes())
+    assert WordVectors.load(tmp_path / "glove.6B.zip/glove.2d.txt").words == ("a", "b")
+    assert WordVectors.load(tmp_path / "glove.6B.zip/glove.bin").vectors.tolist() == [[1, 2, 3]]
+    with pytest.raises(ConfembError, match=r"unknown file 'glove.3d.txt' .*did you mean 'glove.2d.txt'"):
+        WordVectors.load(tmp_path / "glove.6B.zip/glove.3d.txt")
+
+
+def test_all_files_of_the_same_vectors_agree(tmp_path):
+    words = tuple(f"w{i}" for i in range(50))
+    vectors = np.random.default_rng(1).normal(size=(50, 9)).astype(np.float32)
+    keyed = WordVectors(words, vectors).keyed_vectors()
+    keyed.save_word2vec_format(str(tmp_path / "v.bin"), binary=True)
+    keyed.save_word2vec_format(str(tmp_path / "v.txt"), binary=False)
+    # GloVe's own text has no first line of counts.
+    text = (tmp_path / "v.txt").read_bytes().partition(b"\n")[2]
+    (tmp_path / "glove.txt").write_bytes(text)
+    for name in ("v.bin", "v.txt", "glove.txt"):
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(data))
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            archive.writestr(name, data)
+        for packed in ("", ".gz", ".zip"):
+            found = WordVectors.load(tmp_path / f"{name}{packed}")
+            assert found.words == words
+            np.testing.assert_array_equal(found.vectors, vectors, err_msg=name + packed)
+
+
+def test_words_may_hold_blanks_as_in_glove_840b(tmp_path):
+    (tmp_path / "g.txt").write_text("the 1 2\n. . . 3 4\nat 5 6 7\n")
+    found = WordVectors.load(tmp_path / "g.txt")
+    assert found.words == ("the", ". . .", "at 5")
+    assert found.vectors.tolist() == [[1, 2], [3, 4], [6, 7]]

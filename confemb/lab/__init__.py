@@ -1,0 +1,1 @@
+"""The embedding-space lab: neighbours and analogies of words, vectors of pictures, measures of any vectors."""
