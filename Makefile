@@ -35,7 +35,7 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 # Each writes its table into reports/benchmarks.
-BENCHMARKS := counting_pairs
+BENCHMARKS := counting_pairs skipgram
 
 bench: .venv/installed-dev
 	@for name in $(BENCHMARKS); do $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done

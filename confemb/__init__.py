@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from confemb.matrix_correlation import CorrelationInterval, PermutationTest, mantel_test, spearman_interval
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import Procrustes, SplitHalves, join_pictures, procrustes, split_halves
-    from confemb.pairs import PairCorpus, PairCounts, count_pairs, pairs_from_confusions
+    from confemb.pair_corpus import PairCorpus
+    from confemb.pairs import PairCounts, count_pairs, pairs_from_confusions
     from confemb.pipeline import run_experiment
     from confemb.prediction_files import load_pairs, load_predictions, save_predictions
     from confemb.predictions import Predictions, predictions_from_scores
@@ -231,7 +232,7 @@ _MODULES = {
     "NetworkActivations": "confemb.words.activations",
     "NoiseCeiling": "confemb.references",
     "OnnxClassifier": "confemb.adapters.onnx",
-    "PairCorpus": "confemb.pairs",
+    "PairCorpus": "confemb.pair_corpus",
     "PairCounts": "confemb.pairs",
     "PairDifferences": "confemb.difference",
     "PermutationTest": "confemb.matrix_correlation",

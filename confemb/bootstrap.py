@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from confemb.embedders import Embedder
+from confemb.embedders import Embedder, embed_seeds
 from confemb.embedding import cosines
 from confemb.errors import ConfembError
 from confemb.pairs import PairCounts, SelfPairs, Weighting, count_pairs
@@ -298,9 +298,10 @@ def run_cosines(
     index = {name: i for i, name in enumerate(class_names)}
     rows = np.array([index[name] for name in counts.class_names])
     values = np.empty((min(runs_of(embedder), runs or RUNS_OF_A_SEEDED_EMBEDDER), len(upper[0])), np.float32)
-    for run in range(len(values)):
-        seed = int.from_bytes(blake2b(f"{key}/{run}".encode(), digest_size=4).digest(), "little") % 2**31
-        found = cosines(embedder.embed(counts, seed=seed).vectors)
+    keys = (blake2b(f"{key}/{run}".encode(), digest_size=4).digest() for run in range(len(values)))
+    seeds = [int.from_bytes(digest, "little") % 2**31 for digest in keys]
+    for run, embedding in enumerate(embed_seeds(embedder, counts, seeds)):
+        found = cosines(embedding.vectors)
         if len(rows) < size:
             whole = np.full((size, size), np.nan)
             whole[np.ix_(rows, rows)] = found

@@ -1,11 +1,11 @@
-"""`PairCounts`: how often each class was predicted for each true class, and the pair corpus from it.
+"""`PairCounts`: how often each class was predicted for each true class.
 
-The corpus depends on the counts and a seed alone, so the order of the pictures, the file format they
-came in and the number of machines that counted them do not change the embedding.
+Counts are exact and add up in any order, so the order of the pictures, the file format they came in and the number of
+machines that counted them do not change them, nor the embedding.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
@@ -17,15 +17,11 @@ from confemb.files import read_arrays, read_bytes, whole_file
 from confemb.predictions import Predictions, check_class_names, check_indices, check_k
 
 SelfPairs = Literal["keep", "drop"]
-Order = Literal["shuffled", "sorted"]
 MissingClasses = Literal["error", "drop", "keep"]
 Weighting = Literal["count", "probability"]
 
 # What one count stands for where pairs are weighted: whole numbers of millionths add up exactly in any order.
 MILLIONTH = 1e-6
-
-# Laid out for gensim a pair takes some 40 bytes, so this is about 4 GB.
-MAX_CORPUS_PAIRS = 100_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,42 +340,3 @@ def _sum_cells(
         sums,
         unit,
     )
-
-
-class PairCorpus(Sequence[list[str]]):
-    """The pairs as two-word sentences [true class, predicted class], ready for gensim.
-
-    Each distinct pair is one list object, referenced as often as the pair was counted: gensim only
-    reads it, and the corpus takes half the memory of fresh lists.
-    """
-
-    def __init__(self, counts: PairCounts, *, order: Order = "shuffled", seed: int = 0) -> None:
-        """Lay the pairs out: "shuffled" by `seed`, or "sorted" by (true, predicted) class index.
-
-        Sorted pairs show one class after the other and give unsteady cosines: for study only.
-
-        Raises:
-            ConfembError: more than `MAX_CORPUS_PAIRS` pairs, which would not fit into memory.
-        """
-        if counts.total > MAX_CORPUS_PAIRS:
-            raise ConfembError(
-                f"{counts.total:,} pairs are more than the {MAX_CORPUS_PAIRS:,} that fit into memory as a corpus: "
-                "divide all counts by one number, or count fewer pictures."
-            )
-        names = counts.class_names
-        sentences = np.empty(len(counts.counts), dtype=object)
-        for i, (true, predicted) in enumerate(zip(counts.true, counts.predicted, strict=True)):
-            sentences[i] = [names[true], names[predicted]]
-        which = np.repeat(np.arange(len(sentences)), counts.whole(seed))
-        if order == "shuffled":
-            which = np.random.default_rng(seed).permutation(which)
-        self._sentences: list[list[str]] = sentences[which].tolist()
-
-    def __len__(self) -> int:
-        return len(self._sentences)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        return self._sentences[index]
-
-    def __iter__(self) -> Iterator[list[str]]:
-        return iter(self._sentences)

@@ -31,7 +31,16 @@ HEAVY = {
 FLOORS = [
     {"errors"},
     {"files", "registry"},
-    {"class_cells", "embedding", "pairs", "prediction_files", "prediction_formats", "predictions", "similarity"},
+    {
+        "class_cells",
+        "embedding",
+        "pair_corpus",
+        "pairs",
+        "prediction_files",
+        "prediction_formats",
+        "predictions",
+        "similarity",
+    },
     {"<stages>"},
     {"pipeline", "series", "unknown_run"},
     {"commands"},

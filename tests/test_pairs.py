@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confemb import pairs
 from confemb.errors import ConfembError
-from confemb.pairs import MILLIONTH, PairCorpus, PairCounts, count_pairs, pairs_from_confusions
+from confemb.pairs import MILLIONTH, PairCounts, count_pairs, pairs_from_confusions
 from confemb.predictions import Predictions, predictions_from_scores
 
 FIELDS = ("true", "predicted", "rank", "counts")
@@ -171,30 +170,6 @@ def test_broken_files_are_refused(predictions, tmp_path):
     np.save(tmp_path / "bare.npy", np.ones(3))
     with pytest.raises(ConfembError, match="cannot read the pair counts"):
         PairCounts.load(tmp_path / "bare.npy")
-
-
-def test_corpus_holds_each_pair_as_often_as_counted(predictions):
-    counts = count_pairs(predictions, k=2)
-    expected = Counter()
-    for (true, predicted, _), count in cells(counts).items():
-        expected[true, predicted] += count
-    for order in ("shuffled", "sorted"):
-        corpus = PairCorpus(counts, order=order, seed=1)
-        assert Counter(map(tuple, corpus)) == expected
-        assert len(corpus) == counts.total
-    assert list(PairCorpus(counts, seed=1)) == list(PairCorpus(counts, seed=1))
-    assert list(PairCorpus(counts, seed=1)) != list(PairCorpus(counts, seed=2))
-    ordered = list(PairCorpus(counts, order="sorted"))
-    assert ordered == sorted(ordered)
-
-
-def test_a_corpus_beyond_memory_is_refused(monkeypatch):
-    counts = pairs_from_confusions(np.array([[10**9, 1], [1, 10**9]]), ("cat", "dog"))
-    assert counts.total == 2 * 10**9 + 2
-    with pytest.raises(ConfembError, match=r"2,000,000,002 pairs are more than"):
-        PairCorpus(counts)
-    monkeypatch.setattr(pairs, "MAX_CORPUS_PAIRS", 3)
-    assert len(PairCorpus(pairs_from_confusions(np.array([[1, 1], [0, 1]]), ("cat", "dog")))) == 3
 
 
 @st.composite

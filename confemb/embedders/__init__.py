@@ -1,7 +1,9 @@
 """Embedders turn pair counts, or a look into the classifier itself, into class vectors."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -31,6 +33,10 @@ EMBEDDERS = Registry(
 )
 
 
+# A part of gensim's work holds Python's lock: more threads than this would wait for one another.
+_MOST_THREADS = 4
+
+
 class Embedder(Protocol):
     """Anything that turns pair counts into one vector for each class.
 
@@ -38,6 +44,8 @@ class Embedder(Protocol):
 
     Attributes:
         deterministic: whether the seed changes nothing, so that one run says all.
+
+    An embedder may also have a `runs_in_threads`: true where several runs may go on at once, each in its thread.
     """
 
     deterministic: ClassVar[bool]
@@ -127,8 +135,28 @@ def embed_runs(
     if is_deterministic(embedder):
         seeds = seeds[:1]
     vectors = []
-    for done, seed in enumerate(seeds, start=1):
-        vectors.append(embedder.embed(counts, seed=seed).vectors)
+    for embedding in embed_seeds(embedder, counts, seeds):
+        vectors.append(embedding.vectors)
         if progress is not None:
-            progress(done, len(seeds))
+            progress(len(vectors), len(seeds))
     return EmbeddingRuns(np.stack(vectors), tuple(seeds), counts.class_names)
+
+
+def embed_seeds(embedder: Embedder, counts: PairCounts, seeds: Sequence[int]) -> Iterator[ClassEmbedding]:
+    """Embed the same counts with each seed, in their order; on all cores, where the embedder runs in threads."""
+    threads = min(_usable_cores(), len(seeds), _MOST_THREADS) if getattr(embedder, "runs_in_threads", False) else 1
+    if threads == 1:
+        for seed in seeds:
+            yield embedder.embed(counts, seed=seed)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield from pool.map(lambda seed: embedder.embed(counts, seed=seed), seeds)
+        finally:
+            # Where one failed or the user stopped, those that have not begun need not.
+            pool.shutdown(cancel_futures=True)
+
+
+def _usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt
 
-from confemb.pairs import Order, PairCounts
+from confemb.pair_corpus import Order
+from confemb.pairs import PairCounts
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class NegativeSampling:
     """
 
     deterministic: ClassVar[bool] = False
+    # gensim's compiled part lets go of Python's lock.
+    runs_in_threads: ClassVar[bool] = True
 
     dim: Annotated[int, Ge(1)] = 5
     negative: Annotated[int, Ge(1)] = 5

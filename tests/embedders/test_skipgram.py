@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
+from gensim.models import Word2Vec
 
+from confemb import embedders, pair_corpus
 from confemb.embedders.skipgram import SkipGram
+from confemb.embedders.word2vec import NegativeSampling
 from confemb.errors import ConfembError
+from confemb.pair_corpus import PairCorpus
 from confemb.pairs import PairCounts, count_pairs, pairs_from_confusions
 from confemb.prediction_files import load_pairs, save_predictions
 
@@ -31,6 +35,39 @@ def test_same_counts_and_seed_give_the_same_bytes(counts):
     assert one.vectors.tobytes() != other.vectors.tobytes()
     assert one.vectors.shape == (6, 5)
     assert one.class_names == counts.class_names
+
+
+@pytest.mark.parametrize("order", ["shuffled", "sorted"])
+def test_the_bytes_are_those_of_gensim_on_a_plain_list(counts, order):
+    # 600 pairs in batches of 50, and one batch for all.
+    embedder = SkipGram(dim=4, epochs=3, order=order)
+    sentences = [list(pair) for pair in PairCorpus(counts, order=order, seed=2)]
+    for batch_words in (100, 10_000):
+        arguments = embedder.gensim_arguments(2) | {"batch_words": batch_words}
+        plain = Word2Vec(sentences=sentences, sg=1, **arguments)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(NegativeSampling, "gensim_arguments", lambda self, seed, found=arguments: found)
+            model = embedder.train(counts, seed=2)
+        assert model.wv.index_to_key == plain.wv.index_to_key
+        assert model.wv.vectors.tobytes() == plain.wv.vectors.tobytes()
+        assert model.syn1neg.tobytes() == plain.syn1neg.tobytes()
+        for what in ("corpus_count", "corpus_total_words", "train_count", "min_alpha_yet_reached"):
+            assert getattr(model, what) == getattr(plain, what)
+
+
+def test_runs_in_threads_give_the_bytes_of_runs_one_by_one(counts, monkeypatch):
+    monkeypatch.setattr(embedders, "_usable_cores", lambda: 3)
+    runs = embedders.embed_runs(SkipGram(), counts, range(7))
+    for seed, vectors in zip(runs.seeds, runs.vectors, strict=True):
+        assert vectors.tobytes() == SkipGram().embed(counts, seed=seed).vectors.tobytes()
+
+
+def test_a_failure_in_a_thread_arrives(monkeypatch):
+    counts = pairs_from_confusions(np.diag([5, 5]), ("cat", "dog"))
+    monkeypatch.setattr(embedders, "_usable_cores", lambda: 2)
+    monkeypatch.setattr(pair_corpus, "MAX_CORPUS_PAIRS", 3)
+    with pytest.raises(ConfembError, match="10 pairs are more than"):
+        embedders.embed_runs(SkipGram(), counts, range(5))
 
 
 def test_order_of_pictures_and_file_format_change_nothing(predictions, counts, tmp_path):
