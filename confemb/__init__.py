@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from confemb.classifiers.imagenet import imagenet_classes
     from confemb.comparison import Comparison, compare
     from confemb.costs import cost_matrix, least_cost_decisions
+    from confemb.counting import count_shards
     from confemb.datasets import DATASETS, Dataset, DatasetSource, open_dataset
     from confemb.difference import PairDifferences, pair_differences
     from confemb.embedders import EMBEDDERS, ClassifierEmbedder, Embedder
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import Procrustes, SplitHalves, join_pictures, procrustes, split_halves
     from confemb.pair_corpus import PairCorpus
-    from confemb.pairs import PairCounts, count_pairs, pairs_from_confusions
+    from confemb.pairs import PairCounts, PairSum, count_pairs, pairs_from_confusions
     from confemb.pipeline import run_experiment
     from confemb.prediction_files import load_pairs, load_predictions, save_predictions
     from confemb.predictions import Predictions, predictions_from_scores
@@ -119,6 +120,7 @@ __all__ = [
     "PairCorpus",
     "PairCounts",
     "PairDifferences",
+    "PairSum",
     "PermutationTest",
     "PictureResampling",
     "Ppmi",
@@ -148,6 +150,7 @@ __all__ = [
     "compare",
     "cost_matrix",
     "count_pairs",
+    "count_shards",
     "count_similarity",
     "fit_profile",
     "group_separation",
@@ -235,6 +238,7 @@ _MODULES = {
     "PairCorpus": "confemb.pair_corpus",
     "PairCounts": "confemb.pairs",
     "PairDifferences": "confemb.difference",
+    "PairSum": "confemb.pairs",
     "PermutationTest": "confemb.matrix_correlation",
     "PictureResampling": "confemb.bootstrap",
     "Ppmi": "confemb.embedders.ppmi",
@@ -264,6 +268,7 @@ _MODULES = {
     "compare": "confemb.comparison",
     "cost_matrix": "confemb.costs",
     "count_pairs": "confemb.pairs",
+    "count_shards": "confemb.counting",
     "count_similarity": "confemb.embedders.counts",
     "fit_profile": "confemb.unknown",
     "group_separation": "confemb.statistics",

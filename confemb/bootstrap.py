@@ -17,7 +17,8 @@ import numpy as np
 from confemb.embedders import Embedder, embed_seeds
 from confemb.embedding import cosines
 from confemb.errors import ConfembError
-from confemb.pairs import PairCounts, SelfPairs, Weighting, count_pairs
+from confemb.pair_weights import Weighting
+from confemb.pairs import PairCounts, SelfPairs, count_pairs
 from confemb.predictions import Predictions
 
 # A seeded embedder runs this often on each replicate, from other seeds each time: two runs of one replicate differ by

@@ -102,6 +102,15 @@ def _check_range(
     return {name: cells.astype(np.int64) for name, cells in columns.items()}, tuple(names)
 
 
+def positions(own: Sequence[str], given: Sequence[str]) -> np.ndarray:
+    """Return (K,) the index in `given` of each of a file's own classes; raise for one that is not there."""
+    index = {name: i for i, name in enumerate(given)}
+    for name in own:
+        if name not in index:
+            raise unknown_name("class", name, given, where="the class names given, though the file has it")
+    return np.array([index[name] for name in own])
+
+
 def load_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Read class names in index order.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from confemb.commands import captions, compare, lab, models, similarities, uses, words
+from confemb.commands import captions, compare, counting, lab, models, similarities, uses, words
 from confemb.commands.similarities import ResultFolder
 from confemb.errors import ConfembError, unknown_name
 
@@ -75,10 +75,16 @@ def predict(
     _run_stages(experiment, out, overrides, "predict", distributed)
 
 
+app.command()(counting.count)
+
+
 @app.command()
 def embed(
     predictions: Annotated[
-        str, typer.Argument(metavar="PREDICTIONS", help="Parquet, CSV, NPZ or a confusion matrix (CSV); - reads stdin.")
+        str,
+        typer.Argument(
+            metavar="PREDICTIONS", help="Parquet, CSV, NPZ, a confusion matrix (CSV) or counts; - reads stdin."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The result folder.")],
     classes: Annotated[
@@ -122,14 +128,14 @@ def embed(
     from confemb.prediction_files import load_pairs
     from confemb.results import embed_predictions
 
-    counting = _choice("--weighting", weighting, "count", "probability")
+    weigh_by = _choice("--weighting", weighting, "count", "probability")
     counts, found = load_pairs(
         predictions,
         class_names=None if classes is None else load_class_names(classes),
         k=k,
         self_pairs=_choice("--self-pairs", self_pairs, "keep", "drop"),
         missing_classes=_choice("--missing-classes", missing_classes, "error", "drop"),
-        weighting=counting,
+        weighting=weigh_by,
         temperature=temperature,
     )
     if counts.k == 1 and embedder in ("skipgram", "directed"):
@@ -146,7 +152,7 @@ def embed(
         groups=None if groups is None else load_groups(groups),
         references=reference or [],
         item=item,
-        pairs=PairsSection(weighting=counting, temperature=temperature),
+        pairs=PairsSection(weighting=weigh_by, temperature=temperature),
         uncertainty=UncertaintySection(pictures=bootstraps)
         if bootstraps != 0
         else UncertaintySection(pictures=0, split_halves=0, dimension_splits=0),

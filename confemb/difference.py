@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from confemb.errors import ConfembError
-from confemb.pairs import Weighting
+from confemb.pair_weights import Weighting
 from confemb.predictions import Predictions, check_k
 
 # Beyond so many pictures that differ, the normal distribution stands for the exact one.

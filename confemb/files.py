@@ -100,6 +100,15 @@ def read_lines(path: str | os.PathLike[str]) -> list[str]:
         raise ConfembError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
 
 
+def array_names(data: bytes) -> set[str]:
+    """Return what the arrays of an NPZ file's bytes are called; nothing for bytes that are no such file."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as opened:
+            return {name.removesuffix(".npy") for name in opened.namelist()}
+    except zipfile.BadZipFile:
+        return set()
+
+
 def read_arrays(data: bytes, names: Collection[str]) -> dict[str, "np.ndarray"]:
     """Return those arrays of an NPZ file's bytes that are called one of `names`; nothing is unpickled.
 

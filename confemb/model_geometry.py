@@ -15,7 +15,8 @@ from confemb.embedders import Embedder, embed_runs
 from confemb.embedders.counts import count_similarity
 from confemb.embedding import ClassEmbedding
 from confemb.errors import ConfembError, quoted_list
-from confemb.pairs import PairCounts, Weighting
+from confemb.pair_weights import Weighting
+from confemb.pairs import PairCounts
 from confemb.predictions import Predictions
 from confemb.similarity import SimilarityMatrix
 from confemb.statistics import group_of, rank_correlations

@@ -7,21 +7,19 @@ machines that counted them do not change them, nor the embedding.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import scipy.sparse
 
+from confemb.class_cells import positions
 from confemb.errors import ConfembError, quoted_list
 from confemb.files import read_arrays, read_bytes, whole_file
+from confemb.pair_weights import MILLIONTH, Weighting, count_codes, millionths
 from confemb.predictions import Predictions, check_class_names, check_indices, check_k
 
 SelfPairs = Literal["keep", "drop"]
 MissingClasses = Literal["error", "drop", "keep"]
-Weighting = Literal["count", "probability"]
-
-# What one count stands for where pairs are weighted: whole numbers of millionths add up exactly in any order.
-MILLIONTH = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +36,7 @@ class PairCounts:
         rank: (M,) int32, 0 for the most probable class.
         counts: (M,) int64, above zero; sorted by (true, predicted, rank), no cell twice.
         unit: how many pairs a count of 1 stands for: 1 for counted pairs, `MILLIONTH` for weighted ones.
+        shards: ids of the parts that were counted, sorted; empty where they are not known.
     """
 
     class_names: tuple[str, ...]
@@ -48,6 +47,7 @@ class PairCounts:
     rank: np.ndarray
     counts: np.ndarray
     unit: float = 1.0
+    shards: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check everything once, here; the rest of the package trusts it.
@@ -72,6 +72,10 @@ class PairCounts:
             raise ConfembError("pair counts need a true class, a predicted class and a rank for each count.")
         if (np.diff(self._codes()) <= 0).any():
             raise ConfembError("pair counts must be sorted by true class, predicted class and rank, no cell twice.")
+        shards = tuple(self.shards)
+        if list(shards) != sorted(set(shards)):
+            raise ConfembError("the ids of the shards must be sorted, none twice.")
+        object.__setattr__(self, "shards", shards)
 
     def _codes(self) -> np.ndarray:
         """Return (M,) int64, one number for each (true, predicted, rank), in their order."""
@@ -102,23 +106,57 @@ class PairCounts:
         return np.diff(ends, prepend=0)
 
     def __add__(self, other: "PairCounts") -> "PairCounts":
-        """Add two counts of the same classes exactly; raises ConfembError where they do not fit."""
-        for what in ("class_names", "k", "self_pairs", "unit"):
-            if getattr(self, what) != getattr(other, what):
-                raise ConfembError(f"cannot add pair counts whose {what} differ.")
-        return _sum_cells(
-            self.class_names,
-            self.k,
-            self.self_pairs,
-            *(
-                np.concatenate([getattr(self, what), getattr(other, what)])
-                for what in ("true", "predicted", "rank", "counts")
-            ),
-            unit=self.unit,
-        )
+        """Add two counts of the same classes exactly; raises ConfembError where they do not fit, see `PairSum`."""
+        total = PairSum()
+        total.add(self)
+        total.add(other)
+        return total.counts()
+
+    def cells(self) -> scipy.sparse.csr_array:
+        """Return the counts as a sparse (K, K * k) matrix of int64, row true, column predicted * k + rank."""
+        size = len(self.class_names)
+        starts = np.searchsorted(self.true, np.arange(size + 1))
+        columns = self.predicted.astype(np.int64) * self.k + self.rank
+        return scipy.sparse.csr_array((self.counts, columns, starts), shape=(size, size * self.k))
+
+    def select(
+        self,
+        *,
+        k: int | None = None,
+        self_pairs: SelfPairs | None = None,
+        missing_classes: MissingClasses = "keep",
+        class_names: Sequence[str] | None = None,
+    ) -> "PairCounts":
+        """Return what counting with other settings would have given.
+
+        Args:
+            k: only the first k ranks; None: all.
+            self_pairs: "drop" leaves out pairs of a class with itself; None: as counted.
+            missing_classes: what becomes of classes without pictures, see `count_pairs`.
+            class_names: another order of the classes, of which some may be new; None: as they are.
+
+        Raises:
+            ConfembError: a rank or self-pairs that were not counted; a class that `class_names` lacks; a class without
+                pictures; no pair left.
+        """
+        k = self.k if k is None else k
+        check_k(k, self.k, what="predicted classes counted for each picture")
+        if self_pairs == "keep" and self.self_pairs == "drop":
+            raise ConfembError("pairs of a class with itself were not counted: count again, or drop them here as well.")
+        kept = self.rank < k
+        columns = [column[kept] for column in (self.true, self.predicted, self.rank, self.counts)]
+        names = self.class_names
+        if class_names is not None and tuple(class_names) != names:
+            place = positions(names, class_names)
+            columns[:2] = [place[columns[0]], place[columns[1]]]
+            names = tuple(class_names)
+        policy = self_pairs or self.self_pairs
+        return _select_pairs(names, k, policy, missing_classes, columns, unit=self.unit, shards=self.shards)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one NPZ file, an array for each attribute; nothing pickled, the same counts give the same bytes."""
+        # Counts of no known shards keep the bytes that they have always had.
+        shards: dict[str, Any] = {"shards": np.array(self.shards, dtype=np.str_)} if self.shards else {}
         with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -130,13 +168,22 @@ class PairCounts:
                 rank=self.rank,
                 counts=self.counts,
                 unit=np.array(self.unit, np.float64),
+                **shards,
             )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "PairCounts":
         """Read what `save` wrote; raises ConfembError for anything else."""
         try:
-            arrays = read_arrays(read_bytes(path), [field.name for field in fields(cls)])
+            return cls.from_npz(read_bytes(path))
+        except ConfembError as error:
+            raise ConfembError(f"cannot read the pair counts in {path}: {error}") from error
+
+    @classmethod
+    def from_npz(cls, data: bytes) -> "PairCounts":
+        """Read the bytes that `save` wrote; raises ConfembError for anything else."""
+        arrays = read_arrays(data, [field.name for field in fields(cls)])
+        try:
             return cls(
                 class_names=tuple(arrays["class_names"].tolist()),
                 k=int(arrays["k"]),
@@ -145,11 +192,12 @@ class PairCounts:
                 predicted=arrays["predicted"],
                 rank=arrays["rank"],
                 counts=arrays["counts"],
-                # Files from before pairs could be weighted have no unit.
+                # Files from before pairs could be weighted have no unit, those of unknown shards no ids.
                 unit=float(arrays.get("unit", 1.0)),
+                shards=tuple(arrays["shards"].tolist()) if "shards" in arrays else (),
             )
-        except (KeyError, TypeError, ValueError, ConfembError) as error:
-            raise ConfembError(f"cannot read the pair counts in {path}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfembError(f"it holds no pair counts ({error}).") from error
 
 
 def count_pairs(
@@ -161,6 +209,7 @@ def count_pairs(
     weighting: Weighting = "count",
     temperature: float = 1.0,
     repeats: np.ndarray | None = None,
+    shard: str | None = None,
 ) -> PairCounts:
     """Count the pairs (true class, i-th most probable class) for i = 1..k over all pictures.
 
@@ -178,6 +227,7 @@ def count_pairs(
         temperature: above 0; with "probability", probabilities p are softened to p ** (1 / temperature) and
             scaled back to their sum over the k classes (Hinton et al. 2015; exact for k = K).
         repeats: (N,) whole numbers of at least 0, how often each row is counted (a bootstrap's); None: once.
+        shard: an id of these predictions, by which it is noticed when they are added twice.
 
     Raises:
         ConfembError: k larger than the predictions hold; a class without pictures; no pair left; a weighting by
@@ -185,7 +235,7 @@ def count_pairs(
     """
     check_k(k, predictions.k, what="predicted classes for each picture")
     size = len(predictions.class_names)
-    weights = _millionths(predictions, k, weighting, temperature)
+    weights = millionths(predictions, k, weighting, temperature)
     if weighting == "count" and temperature != 1.0:
         raise ConfembError('a temperature softens probabilities: give it with weighting = "probability" only.')
     true, predicted, rank, counts = [], [], [], []
@@ -194,58 +244,15 @@ def count_pairs(
         weight = None if weights is None else weights[:, r]
         if repeats is not None:
             weight = repeats if weight is None else weight * repeats
-        cells, cell_counts = _count_cells(code, weight, size * size)
+        cells, cell_counts = count_codes(code, weight, size * size)
         true.append(cells // size)
         predicted.append(cells % size)
         rank.append(np.full(len(cells), r))
         counts.append(cell_counts)
     columns = [np.concatenate(column) for column in (true, predicted, rank, counts)]
     unit = 1.0 if weights is None else MILLIONTH
-    return _select_pairs(predictions.class_names, k, self_pairs, missing_classes, columns, unit=unit)
-
-
-def _millionths(predictions: Predictions, k: int, weighting: Weighting, temperature: float) -> np.ndarray | None:
-    """Return (N, k) int64, what each pair weighs in millionths; None where each counts once."""
-    if weighting == "count":
-        if predictions.weights is None:
-            return None
-        return np.rint(np.repeat(predictions.weights[:, None], k, axis=1) / MILLIONTH).astype(np.int64)
-    probs = _softened(predictions, k, temperature)
-    if predictions.weights is not None:
-        probs = probs * predictions.weights[:, None]
-    return np.rint(probs / MILLIONTH).astype(np.int64)
-
-
-def _softened(predictions: Predictions, k: int, temperature: float) -> np.ndarray:
-    """Return (N, k) float64 probabilities, softened by the temperature."""
-    if predictions.top_probs is None:
-        raise ConfembError(
-            "pairs can only be weighted by probability where the predictions have probabilities: "
-            'add the columns prob1, prob2, ..., or use weighting = "count".'
-        )
-    if not (np.isfinite(temperature) and temperature > 0):
-        raise ConfembError(f"temperature is {temperature}; it must be a number above 0.")
-    probs = predictions.top_probs[:, :k].astype(np.float64)
-    if temperature != 1.0:
-        # Relative to the largest, so that no power underflows to a row of zeros.
-        largest = np.maximum(probs.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        softened = (probs / largest) ** (1 / temperature)
-        sums = softened.sum(axis=1, keepdims=True)
-        probs = softened * np.divide(probs.sum(axis=1, keepdims=True), sums, out=np.zeros_like(sums), where=sums > 0)
-    return probs
-
-
-def _count_cells(code: np.ndarray, weight: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the codes (0 to `size` - 1) that occur with a weight above zero, and the sums of their weights."""
-    if size <= 4 * len(code) + 2**20:
-        cells = np.arange(size)
-        # bincount adds weights as float64, which is exact for whole numbers up to 2 ** 53.
-        sums = np.bincount(code, weights=weight, minlength=size)
-    else:
-        cells, inverse = np.unique(code, return_inverse=True)
-        sums = np.bincount(inverse, weights=weight, minlength=len(cells))
-    there = np.flatnonzero(sums)
-    return cells[there], sums[there].astype(np.int64)
+    shards = () if shard is None else (shard,)
+    return _select_pairs(predictions.class_names, k, self_pairs, missing_classes, columns, unit=unit, shards=shards)
 
 
 def pairs_from_confusions(
@@ -285,6 +292,7 @@ def _select_pairs(
     columns: list[np.ndarray],
     *,
     unit: float = 1.0,
+    shards: tuple[str, ...] = (),
 ) -> PairCounts:
     """Leave out what the policies say from the cells (true, predicted, rank, counts), and sort the rest."""
     has_pictures = np.zeros(len(names), bool)
@@ -309,34 +317,81 @@ def _select_pairs(
             "no pair is left to learn from: every prediction is the picture's own class and "
             'self_pairs is "drop"; keep self-pairs or raise k.'
         )
-    return _sum_cells(names, k, self_pairs, *columns, unit=unit)
+    true, predicted, rank, counts = columns
+    cells = scipy.sparse.coo_array(
+        (counts, (true, predicted.astype(np.int64) * k + rank)), shape=(len(names), len(names) * k)
+    )
+    return _from_cells(cells.tocsr(), names, k, self_pairs, unit, shards)
 
 
-def _sum_cells(
-    class_names: tuple[str, ...],
+def _from_cells(
+    cells: scipy.sparse.csr_array,
+    names: tuple[str, ...],
     k: int,
     self_pairs: SelfPairs,
-    true: np.ndarray,
-    predicted: np.ndarray,
-    rank: np.ndarray,
-    counts: np.ndarray,
-    *,
     unit: float,
+    shards: tuple[str, ...],
 ) -> PairCounts:
-    """Sort the cells by (true, predicted, rank) and add up those that stand more than once."""
-    code = (true.astype(np.int64) * len(class_names) + predicted) * k + rank
-    cells, inverse = np.unique(code, return_inverse=True)
-    sums = np.zeros(len(cells), np.int64)
-    np.add.at(sums, inverse, counts)
-    pair, rank = np.divmod(cells, k)
-    true, predicted = np.divmod(pair, len(class_names))
-    return PairCounts(
-        class_names,
-        k,
-        self_pairs,
-        true.astype(np.int32),
-        predicted.astype(np.int32),
-        rank.astype(np.int32),
-        sums,
-        unit,
-    )
+    """Return the counts of a (K, K * k) matrix, see `PairCounts.cells`."""
+    cells.sum_duplicates()
+    true = np.repeat(np.arange(len(names), dtype=np.int32), np.diff(cells.indptr))
+    predicted, rank = (part.astype(np.int32) for part in np.divmod(cells.indices, k))
+    return PairCounts(names, k, self_pairs, true, predicted, rank, cells.data.astype(np.int64), unit, shards)
+
+
+class PairSum:
+    """Adds up pair counts, of which there may be many, one after the other; the order makes no difference.
+
+    Sums of about the same size are added to one another, so that n counts are gone through log(n) times, not n.
+    """
+
+    def __init__(self) -> None:
+        self._first: PairCounts | None = None
+        self._parts: list[scipy.sparse.csr_array] = []
+        self._shards: set[str] = set()
+
+    def add(self, counts: PairCounts) -> None:
+        """Add one more.
+
+        Raises:
+            ConfembError: other classes, k, self-pairs or unit than those before; a shard that is in already.
+        """
+        if self._first is None:
+            self._first = counts
+        for what in ("class_names", "k", "self_pairs", "unit"):
+            if getattr(self._first, what) != getattr(counts, what):
+                raise ConfembError(
+                    f"cannot add pair counts whose {what} differ: {_difference(self._first, counts, what)}."
+                )
+        twice = sorted(self._shards.intersection(counts.shards))
+        if twice:
+            raise ConfembError(
+                f"{len(twice)} of {len(counts.shards)} shards would be counted twice ({quoted_list(twice)}): leave out "
+                "what holds them."
+            )
+        self._shards.update(counts.shards)
+        self._parts.append(counts.cells())
+        while len(self._parts) > 1 and self._parts[-2].nnz < 2 * self._parts[-1].nnz:
+            self._parts.append(self._parts.pop() + self._parts.pop())
+
+    def counts(self) -> PairCounts:
+        """Return the sum of what was added; raises ConfembError where nothing was."""
+        if self._first is None:
+            raise ConfembError("there are no pair counts to add up.")
+        while len(self._parts) > 1:
+            self._parts.append(self._parts.pop() + self._parts.pop())
+        first = self._first
+        return _from_cells(
+            self._parts[0], first.class_names, first.k, first.self_pairs, first.unit, tuple(sorted(self._shards))
+        )
+
+
+def _difference(a: PairCounts, b: PairCounts, what: str) -> str:
+    """Say in a few words how an attribute of two counts differs."""
+    one, other = getattr(a, what), getattr(b, what)
+    if what != "class_names":
+        return f"{one!r} and {other!r}"
+    if len(one) != len(other):
+        return f"{len(one)} and {len(other)} classes"
+    place = next(i for i, (x, y) in enumerate(zip(one, other, strict=True)) if x != y)
+    return f"class {place} is {one[place]!r} and {other[place]!r}"

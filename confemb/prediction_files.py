@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from confemb.class_cells import decode_text, parse_csv
+from confemb.class_cells import decode_text, parse_csv, positions
 from confemb.errors import ConfembError
-from confemb.files import read_bytes, whole_file
-from confemb.pairs import MissingClasses, PairCounts, SelfPairs, Weighting, count_pairs, pairs_from_confusions
+from confemb.files import array_names, read_bytes, whole_file
+from confemb.pair_weights import Weighting
+from confemb.pairs import MissingClasses, PairCounts, SelfPairs, count_pairs, pairs_from_confusions
 from confemb.prediction_formats import (
     has_predictions,
     parse_confusions,
     parse_npz,
     parse_parquet,
     parse_prediction_rows,
-    positions,
 )
 from confemb.predictions import Predictions, check_class_names, check_k
 
@@ -123,11 +123,11 @@ def load_pairs(
     weighting: Weighting = "count",
     temperature: float = 1.0,
 ) -> tuple[PairCounts, Predictions | None]:
-    """Read predictions, or a confusion matrix, and count the pairs.
+    """Read predictions, or a confusion matrix, and count the pairs; or read pairs that were counted.
 
     A confusion matrix is a square CSV of whole numbers with the class names as header and first column:
     rows true, columns predicted. It holds only each picture's most probable class, so k is 1, and there
-    are no single predictions.
+    are no single predictions. Nor are there in counts (NPZ, from `confemb count` or `PairCounts.save`).
 
     Args:
         path: the file; "-" reads standard input.
@@ -136,13 +136,25 @@ def load_pairs(
         self_pairs, missing_classes, weighting, temperature: as in `count_pairs`.
 
     Returns:
-        The pair counts, and the predictions (None for a confusion matrix).
+        The pair counts, and the predictions (None for a confusion matrix or counts).
 
     Raises:
         ConfembError: as `load_predictions` and `count_pairs`; a confusion matrix that is not square,
-            whose header and first column differ, or that holds anything but whole numbers of at least 0.
+            whose header and first column differ, or that holds anything but whole numbers of at least 0; counts
+            that cannot say what other settings would have given (`PairCounts.select`).
     """
     content, where = _read(path)
+    if isinstance(content, bytes) and holds_counts(content):
+        with _naming(where):
+            counts = PairCounts.from_npz(content)
+            if weighting == "probability" and counts.unit == 1.0:
+                raise ConfembError("its pairs were counted without probabilities: count them again to weigh them.")
+            if temperature != 1.0:
+                raise ConfembError("its pairs are counted already: a temperature must be given to the counting.")
+            k = min(3, counts.k) if k is None else k
+            return counts.select(
+                k=k, self_pairs=self_pairs, missing_classes=missing_classes, class_names=class_names
+            ), None
     if isinstance(content, list) and not has_predictions(content):
         check_k(1 if k is None else k, 1, what="predicted classes for each picture in a confusion matrix")
         if weighting != "count":
@@ -164,6 +176,11 @@ def load_pairs(
             temperature=temperature,
         )
         return counts, predictions
+
+
+def holds_counts(content: bytes) -> bool:
+    """Tell an NPZ file of pair counts from one of predictions."""
+    return content.startswith(_ZIP_MAGIC) and {"true", "predicted", "rank", "counts"} <= array_names(content)
 
 
 @contextmanager
@@ -210,14 +227,20 @@ def _load_predictions(
             predictions = parse_parquet(content, given)
         else:
             predictions = parse_npz(content, given, keep)
-        probs = predictions.top_probs
-        if probs is not None and (rising := probs[:, 1:] > probs[:, :-1]).any():
-            row = int(np.argmax(rising.any(axis=1)))
-            raise ConfembError(
-                f"row {row} has probabilities that rise ({', '.join(f'{p:g}' for p in probs[row])}): "
-                "put the most probable class first."
-            )
+        if predictions.top_probs is not None:
+            check_falling(predictions.top_probs)
         return predictions if given is None else _in_order(predictions, given)
+
+
+def check_falling(probs: np.ndarray) -> None:
+    """Raise ConfembError unless the (N, k) probabilities of each row are in falling order."""
+    rising = probs[:, 1:] > probs[:, :-1]
+    if rising.any():
+        row = int(np.argmax(rising.any(axis=1)))
+        raise ConfembError(
+            f"row {row} has probabilities that rise ({', '.join(f'{p:g}' for p in probs[row])}): "
+            "put the most probable class first."
+        )
 
 
 def _in_order(predictions: Predictions, class_names: tuple[str, ...]) -> Predictions:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from confemb.class_cells import encode_classes
-from confemb.errors import ConfembError, quoted_list, unknown_name
+from confemb.class_cells import encode_classes, positions
+from confemb.errors import ConfembError, quoted_list
 from confemb.files import read_arrays
 from confemb.predictions import Predictions, check_class_names, label_sets, predictions_from_scores
 
@@ -263,12 +263,3 @@ def parse_confusions(rows: list[list[str]], given: Sequence[str] | None) -> tupl
     placed = np.zeros((len(given), len(given)), np.int64)
     placed[np.ix_(index, index)] = whole
     return placed, given
-
-
-def positions(own: Sequence[str], given: Sequence[str]) -> np.ndarray:
-    """Return (K,) the index in `given` of each of a file's own classes; raise for one that is not there."""
-    index = {name: i for i, name in enumerate(given)}
-    for name in own:
-        if name not in index:
-            raise unknown_name("class", name, given, where="the class names given, though the file has it")
-    return np.array([index[name] for name in own])

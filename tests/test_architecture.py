@@ -35,6 +35,7 @@ FLOORS = [
         "class_cells",
         "embedding",
         "pair_corpus",
+        "pair_weights",
         "pairs",
         "prediction_files",
         "prediction_formats",

@@ -3,8 +3,8 @@
     python experiments/benchmarks/skipgram.py [--pairs 6400000] [--pairs-in-turns 640000] [--classes 1000] [--dim 50]
 
 Both train on the same pairs in the same order with the same settings, one worker, and end with the same bytes, which
-is checked. First once each on many pairs, in a fresh process, for time and peak memory; then in turns on a tenth of them
-for the ratio of times. gensim's time begins with arrays of class indices that lie in confemb's order already, and
+is checked. First once each on many pairs, in a fresh process, for time and peak memory; then in turns on a tenth of
+them for the ratio of times. gensim's time begins with arrays of class indices that lie in confemb's order already, and
 holds making the lists; confemb's begins with predictions.
 
 What bounds it: 85 % of confemb's CPU seconds are spent within gensim's compiled function (perf, d=50): a third of

@@ -1,0 +1,48 @@
+"""The command `count`: many predictions into one file of pair counts."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def count(
+    shards: Annotated[
+        list[str],
+        typer.Argument(metavar="SHARDS...", help="Files of predictions (Parquet, CSV, NPZ), or of counts to be added."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The file of counts to write, an NPZ; confemb embed reads it.")],
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
+    ] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
+    ] = None,
+    weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
+    temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
+) -> None:
+    """Count the pairs of many predictions, shard by shard in bounded memory, or add up counts."""
+    import numpy as np
+
+    from confemb.class_cells import load_class_names
+    from confemb.counting import count_shards
+    from confemb.errors import ConfembError, unknown_name
+    from confemb.progress import Display
+
+    if weighting not in ("count", "probability"):
+        raise unknown_name("value", weighting, ("count", "probability"), where="--weighting")
+    if out.suffix != ".npz":
+        raise ConfembError(f"--out is {out}: give a file with the suffix .npz.")
+    counting: Any = weighting
+    names = None if classes is None else load_class_names(classes)
+    with Display().bar() as update:
+        counts = count_shards(
+            shards, k=k, class_names=names, weighting=counting, temperature=temperature, progress=update
+        )
+    counts.save(out)
+    seen = len(np.unique(counts.true))
+    missing = len(counts.class_names) - seen
+    typer.echo(
+        f"{out}: {counts.total:,} pairs of {len(counts.class_names):,} classes in {len(counts.counts):,} cells, from "
+        f"{len(counts.shards):,} shards" + (f"; {missing:,} classes have no picture" if missing else "")
+    )

@@ -1,0 +1,259 @@
+"""Counting many predictions: shard after shard, none of them held as a whole, into one exact sum.
+
+A shard is a file of predictions, or of counts made from some. Parquet is read some hundred thousand rows at a time, so
+the memory needed depends on how many different pairs there are, not on how many predictions.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from confemb.class_cells import positions
+from confemb.errors import ConfembError, unknown_name
+from confemb.files import sha256_file
+from confemb.pair_weights import Weighting
+from confemb.pairs import PairCounts, PairSum, count_pairs
+from confemb.prediction_files import check_falling, load_pairs
+from confemb.predictions import Predictions, check_class_names, check_k
+
+# So many cells of a table are held at a time.
+_CELLS = 2**22
+# The paper's number of classes kept for each picture.
+_USUAL_K = 3
+
+
+def count_shards(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    k: int | None = None,
+    class_names: Sequence[str] | None = None,
+    weighting: Weighting = "count",
+    temperature: float = 1.0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> PairCounts:
+    """Count the pairs of all shards; their order makes no difference.
+
+    Nothing is left out that could be left out later: pairs of a class with itself and classes without pictures stay
+    (`PairCounts.select`). A shard is known by the hash of its bytes, which the counts keep.
+
+    Args:
+        paths: files of predictions (Parquet is streamed, CSV and NPZ are read whole), confusion matrices, or counts
+            that `PairCounts.save` wrote.
+        k: how many predicted classes to pair with the true one; None: 3, or as many as the shards have.
+        class_names: the K class names in index order; None where every shard says what its classes are.
+        weighting, temperature: as in `count_pairs`; counts that are added must have been weighted so.
+        progress: called with (what, bytes done, bytes in all).
+
+    Raises:
+        ConfembError: a file that cannot be read, a row that is no prediction, shards whose classes, k or weights
+            differ, or a shard that is there twice, by itself or within counts; the message names the file.
+    """
+    files = [Path(path) for path in paths]
+    sizes = [_size(file) for file in files]
+    done, total = 0, sum(sizes)
+
+    def step(what: str, part: float) -> None:
+        if progress is not None:
+            progress(what, done + int(part), total)
+
+    ids: dict[str, Path] = {}
+    for file in files:
+        # All of them before the first is counted, which may take an hour.
+        shard = sha256_file(file)[:32]
+        if shard in ids:
+            raise ConfembError(f"{file} would be counted twice, it is the same as {ids[shard]}: leave one of them out.")
+        ids[shard] = file
+    found = PairSum()
+    names = None if class_names is None else tuple(check_class_names(class_names))
+    for (shard, file), size in zip(ids.items(), sizes, strict=True):
+        step(file.name, 0)
+        with _naming(file):
+            counts = _count(file, k, names, weighting, temperature, lambda part: step(file.name, part * size))  # noqa: B023
+            found.add(counts if counts.shards else replace(counts, shards=(shard,)))
+        done += size
+    return found.counts()
+
+
+def _count(
+    file: Path,
+    k: int | None,
+    class_names: tuple[str, ...] | None,
+    weighting: Weighting,
+    temperature: float,
+    progress: Callable[[float], None],
+) -> PairCounts:
+    """Return the counts of one shard."""
+    if not _is_parquet(file):
+        counts, _ = load_pairs(
+            file,
+            class_names=class_names,
+            k=k,
+            missing_classes="keep",
+            weighting=weighting,
+            temperature=temperature,
+        )
+        return counts
+    found = PairSum()
+    rows = 0
+    for predictions, all_rows in _stream(file, k, class_names, probabilities=weighting == "probability"):
+        with _from_row(rows):
+            found.add(
+                count_pairs(
+                    predictions,
+                    k=predictions.k,
+                    missing_classes="keep",
+                    weighting=weighting,
+                    temperature=temperature,
+                )
+            )
+        rows += len(predictions)
+        progress(rows / all_rows)
+    return found.counts()
+
+
+def _stream(
+    file: Path, k: int | None, class_names: tuple[str, ...] | None, *, probabilities: bool
+) -> Iterator[tuple[Predictions, int]]:
+    """Yield a Parquet file's predictions, some rows at a time, and how many rows there are in all.
+
+    Columns that are not counted are not read. So it is not known which rows are of one picture, and not looked at
+    whether they agree.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            schema, all_rows = opened.schema_arrow, opened.metadata.num_rows
+            metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+        own = _own_names(metadata)
+        names = class_names or own
+        if names is None:
+            raise ConfembError('its metadata has no "class_names": give all class names (--classes FILE).')
+        place = None if own is None or own == names else positions(own, names)
+        ranks = [name for name in schema.names if re.fullmatch("top[0-9]+", name)]
+        k = min(_USUAL_K, len(ranks)) if k is None else k
+        if ranks:
+            check_k(k, len(ranks), what="predicted classes for each picture")
+        named = ["label", *(f"top{rank + 1}" for rank in range(max(k, 1)))]
+        wanted = named + [f"prob{rank + 1}" for rank in range(k) if probabilities]
+        for name in wanted:
+            if name not in schema.names:
+                raise ConfembError(f"there is no column {name!r}; its columns are {', '.join(schema.names[:12])}.")
+        if "weight" in schema.names:
+            wanted.append("weight")
+        texts = [name for name in named if not pa.types.is_integer(schema.field(name).type)]
+        index = {name: i for i, name in enumerate(own or names)}
+        cells = [_Cells(name, index) for name in named]
+        with pq.ParquetFile(file, read_dictionary=texts, buffer_size=2**20, pre_buffer=False) as opened:
+            start = 0
+            for batch in opened.iter_batches(max(1, _CELLS // len(wanted)), columns=wanted):
+                if not len(batch):
+                    continue
+                with _from_row(start):
+                    for name in wanted:
+                        if batch[name].null_count:
+                            row = batch[name].is_null().index(True).as_py()
+                            raise ConfembError(f"row {row} has no value in column {name!r}: fill it, or leave it out.")
+                    label, *top = (column.indices(batch[column.name]) for column in cells)
+                    if place is not None:
+                        label, *top = (place[indices] for indices in (label, *top))
+                    probs = [batch[name].to_numpy() for name in wanted if name.startswith("prob")]
+                    if probs:
+                        check_falling(np.stack(probs, axis=1))
+                    predictions = Predictions(
+                        label,
+                        np.stack(top, axis=1),
+                        np.stack(probs, axis=1) if probs else None,
+                        names,
+                        weights=batch["weight"].to_numpy() if "weight" in wanted else None,
+                    )
+                yield predictions, all_rows
+                start += len(batch)
+            if start == 0:
+                raise ConfembError("there are no predictions: give at least one row.")
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ConfembError(f"the Parquet file is broken or no Parquet at all ({error}): write it again.") from error
+
+
+class _Cells:
+    """Turns a column's class names, or class indices, into class indices."""
+
+    def __init__(self, name: str, index: dict[str, int]) -> None:
+        self.name = name
+        self._index = index
+        self._dictionary: Any = None
+        self._place: np.ndarray | None = None
+
+    def indices(self, column: Any) -> np.ndarray:
+        """Return (N,) whole numbers; raises ConfembError for a name that is no class."""
+        import pyarrow as pa
+
+        if pa.types.is_integer(column.type):
+            return np.asarray(column.to_numpy())
+        if not pa.types.is_dictionary(column.type) or not pa.types.is_string(column.type.value_type):
+            raise ConfembError(f"column {self.name!r} holds {column.type}; it must hold class names or whole numbers.")
+        # Batches of one row group share their dictionary.
+        if self._place is None or not column.dictionary.equals(self._dictionary):
+            self._dictionary = column.dictionary
+            self._place = np.array([self._index.get(value, -1) for value in column.dictionary.to_pylist()], np.int32)
+        codes = np.asarray(column.indices.to_numpy())
+        found = self._place[codes]
+        if (found < 0).any():
+            row = int(np.argmax(found < 0))
+            cell = column.dictionary[int(codes[row])].as_py()
+            raise unknown_name("class", cell, self._index, where=f"column {self.name!r}, row {row}")
+        return np.asarray(found)
+
+
+def _own_names(metadata: dict[str, str]) -> tuple[str, ...] | None:
+    """Return the class names in a Parquet file's metadata, or None."""
+    if "class_names" not in metadata:
+        return None
+    try:
+        return tuple(check_class_names(json.loads(metadata["class_names"])))
+    except (ValueError, TypeError) as error:
+        raise ConfembError(f"the metadata's 'class_names' is no JSON list of names ({error}).") from error
+
+
+def _is_parquet(file: Path) -> bool:
+    with open(file, "rb") as opened:
+        return opened.read(4) == b"PAR1"
+
+
+def _size(file: Path) -> int:
+    """Return a file's size; raises ConfembError for a missing file, a folder or an empty file."""
+    if not file.exists():
+        raise ConfembError(f"{file} does not exist: check the path.")
+    if not file.is_file():
+        raise ConfembError(f"{file} is no file: give files of predictions or counts.")
+    size = file.stat().st_size
+    if size == 0:
+        raise ConfembError(f"{file} is empty.")
+    return size
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Put the file's name before the errors raised within, unless it stands there."""
+    try:
+        yield
+    except ConfembError as error:
+        raise error if str(error).startswith(str(file)) else ConfembError(f"{file}: {error}") from error
+
+
+@contextmanager
+def _from_row(first: int) -> Iterator[None]:
+    """Count the rows in the errors raised within from the file's first row on."""
+    try:
+        yield
+    except ConfembError as error:
+        text = re.sub(r"\brow (\d+)", lambda found: f"row {int(found[1]) + first}", str(error))
+        raise ConfembError(text) from error

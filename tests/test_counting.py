@@ -1,0 +1,257 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import confemb
+from confemb import counting
+from confemb.counting import count_shards
+from confemb.errors import ConfembError
+from confemb.pairs import PairCounts, count_pairs
+from confemb.prediction_files import load_pairs, save_predictions
+from confemb.predictions import predictions_from_scores
+
+
+@pytest.fixture
+def shards(predictions, tmp_path) -> list[Path]:
+    """Three Parquet files of the pictures, in turns."""
+    paths = [tmp_path / f"shard_{part}.parquet" for part in range(3)]
+    for part, path in enumerate(paths):
+        save_predictions(predictions.where(np.arange(len(predictions)) % 3 == part), path)
+    return paths
+
+
+def assert_cells(a: PairCounts, b: PairCounts) -> None:
+    assert (a.class_names, a.k, a.unit) == (b.class_names, b.k, b.unit)
+    for what in ("true", "predicted", "rank", "counts"):
+        np.testing.assert_array_equal(getattr(a, what), getattr(b, what))
+
+
+@pytest.mark.parametrize(("weighting", "temperature"), [("count", 1.0), ("probability", 1.0), ("probability", 2.0)])
+def test_shards_streamed_are_the_whole(predictions, shards, weighting, temperature, monkeypatch):
+    # Seven rows at a time.
+    monkeypatch.setattr(counting, "_CELLS", 30)
+    settings = {"k": 2, "weighting": weighting, "temperature": temperature}
+    found = count_shards(shards, **settings)
+    assert_cells(found, count_pairs(predictions, **settings))
+    assert len(found.shards) == 3
+    again = count_shards(shards[::-1], **settings)
+    assert_cells(again, found)
+    assert again.shards == found.shards
+
+
+def test_weights_of_pictures_of_several_classes_count(tmp_path):
+    labels = np.array([[1, 1, 0], [0, 0, 1], [0, 1, 0]])
+    scores = np.array([[0.5, 0.4, 0.1], [0.2, 0.1, 0.7], [0.1, 0.8, 0.1]])
+    predictions = predictions_from_scores(scores, labels, ("a", "b", "c"), k=3)
+    save_predictions(predictions, tmp_path / "p.parquet")
+    assert_cells(count_shards([tmp_path / "p.parquet"]), count_pairs(predictions, k=3))
+
+
+def test_every_format_and_counts_add_up(predictions, shards, tmp_path):
+    np.savez(
+        tmp_path / "p.npz",
+        labels=predictions.labels,
+        topk=predictions.top_classes,
+        class_names=np.array(predictions.class_names),
+    )
+    part = count_shards(shards[:2])
+    part.save(tmp_path / "part.npz")
+    found = count_shards([tmp_path / "part.npz", tmp_path / "p.npz", shards[2]])
+    once = count_pairs(predictions, k=3)
+    np.testing.assert_array_equal(found.counts, 2 * once.counts)
+    assert set(part.shards) < set(found.shards)
+    assert len(found.shards) == 4
+    # Counts of a result know no shards; the file then is one.
+    once.save(tmp_path / "pairs.npz")
+    assert len(count_shards([tmp_path / "pairs.npz"]).shards) == 1
+
+
+def test_columns_of_numbers_and_of_plain_text(predictions, tmp_path):
+    names = np.array(predictions.class_names, object)
+    for cells, name in ((lambda indices: indices, "numbers"), (lambda indices: names[indices], "text")):
+        columns = {"label": cells(predictions.labels)}
+        columns |= {f"top{rank + 1}": cells(predictions.top_classes[:, rank]) for rank in range(3)}
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+        found = count_shards([tmp_path / f"{name}.parquet"], class_names=predictions.class_names)
+        assert_cells(found, count_pairs(predictions, k=3))
+    with pytest.raises(ConfembError, match=r'text\.parquet: its metadata has no "class_names": give all class names'):
+        count_shards([tmp_path / "text.parquet"])
+
+
+def test_class_names_given_set_the_order(predictions, shards):
+    order = ("new", *predictions.class_names[::-1])
+    found = count_shards(shards, class_names=order)
+    assert_cells(found, count_pairs(predictions, k=3, missing_classes="keep").select(class_names=order))
+
+
+def rewritten(path: Path, change) -> Path:
+    """Write a shard again, with its columns changed."""
+    table = pq.read_table(path)
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    change(columns)
+    pq.write_table(pa.table(columns).replace_schema_metadata(table.schema.metadata), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("top2", "dragon", r"unknown class 'dragon' in column 'top2', row 50"),
+        ("label", None, r"row 50 has no value in column 'label'"),
+        ("prob3", 0.9999, r"row 50 has probabilities that rise"),
+        ("prob1", 1.5, r"row 50 has the probability 1\.5 at rank 1"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_file(shards, column, value, sentence, monkeypatch):
+    monkeypatch.setattr(counting, "_CELLS", 49)
+
+    def change(columns):
+        columns[column][50] = value
+
+    rewritten(shards[1], change)
+    with pytest.raises(ConfembError, match=rf"shard_1\.parquet: .*{sentence}"):
+        count_shards(shards, weighting="probability")
+
+
+def test_a_class_twice_in_a_row_is_named(shards, monkeypatch):
+    monkeypatch.setattr(counting, "_CELLS", 28)
+
+    def change(columns):
+        columns["top2"][60] = columns["top1"][60]
+
+    with pytest.raises(ConfembError, match=r"shard_0\.parquet: row 60 predicts the same class twice"):
+        count_shards([rewritten(shards[0], change)])
+
+
+def test_what_does_not_fit_is_refused(predictions, shards, tmp_path, run):
+    out = tmp_path / "counts.npz"
+    other = tmp_path / "other.parquet"
+    save_predictions(predictions_from_scores(np.eye(3), np.arange(3), ("a", "b", "q"), k=3), other)
+    fewer = tmp_path / "fewer.parquet"
+    table = pq.read_table(shards[0])
+    pq.write_table(table.drop_columns(["top3", "prob3"]), fewer)
+    copy = tmp_path / "copy.parquet"
+    copy.write_bytes(shards[0].read_bytes())
+    counted = tmp_path / "counted.npz"
+    count_shards(shards[:1]).save(counted)
+    text = tmp_path / "notes.parquet"
+    text.write_text("no Parquet")
+    half = tmp_path / "half.parquet"
+    half.write_bytes(shards[0].read_bytes()[:900])
+    (tmp_path / "empty.parquet").touch()
+    arrays = tmp_path / "arrays.npz"
+    np.savez(arrays, something=np.ones(3))
+    broken = tmp_path / "broken.npz"
+    np.savez(broken, true=np.ones(3), predicted=np.ones(3), rank=np.ones(3), counts=np.ones(3))
+    for given, sentence in [
+        ([shards[0], other], r"other\.parquet: cannot add pair counts whose class_names differ: 6 and 3 classes"),
+        ([shards[1], fewer], r"fewer\.parquet: cannot add pair counts whose k differ: 3 and 2"),
+        ([fewer, "-k", 3], r"fewer\.parquet: k = 3 is out of range: there are 2 predicted classes"),
+        ([shards[0], copy], r"copy\.parquet would be counted twice, it is the same as .*shard_0\.parquet: leave one"),
+        ([shards[1], shards[1]], r"shard_1\.parquet would be counted twice"),
+        ([counted, shards[1], shards[0]], r"shard_0\.parquet: 1 of 1 shards would be counted twice"),
+        ([shards[1], text], r"notes\.parquet is no Parquet file"),
+        ([half], r"half\.parquet: the Parquet file is broken"),
+        ([tmp_path / "empty.parquet"], r"empty\.parquet is empty"),
+        ([tmp_path / "nowhere.parquet"], r"nowhere\.parquet does not exist"),
+        ([tmp_path], r"is no file"),
+        ([arrays], r"arrays\.npz: it holds 'something'"),
+        ([broken], r"broken\.npz: it holds no pair counts \('class_names'\)"),
+        ([counted, "--weighting", "probability"], r"counted\.npz: its pairs were counted without probabilities"),
+        ([counted, "--temperature", 2], r"counted\.npz: its pairs are counted already"),
+    ]:
+        status, _, stderr = run("count", *given, "--out", out)
+        assert status == 2, stderr
+        assert len(stderr.splitlines()) == 1
+        assert not out.exists()
+        assert re.search(sentence, stderr), stderr
+    assert run("count", shards[0], "--out", tmp_path / "counts.csv")[2].startswith("confemb: --out is ")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_refusal_keeps_an_older_file(shards, tmp_path, run):
+    out = tmp_path / "counts.npz"
+    assert run("count", shards[0], "--out", out)[0] == 0
+    before = out.read_bytes()
+    assert run("count", shards[0], shards[0], "--out", out)[0] == 2
+    assert out.read_bytes() == before
+
+
+def test_counting_and_embedding_by_command(predictions, shards, tmp_path, run):
+    out = tmp_path / "counts.npz"
+    status, stdout, _ = run("count", *shards, "--out", out)
+    assert status == 0
+    cells = len(count_pairs(predictions, k=3).counts)
+    assert stdout.strip() == f"{out}: 600 pairs of 6 classes in {cells} cells, from 3 shards"
+    assert run("count", *shards[::-1], "--out", tmp_path / "again.npz")[0] == 0
+    assert (tmp_path / "again.npz").read_bytes() == out.read_bytes()
+
+    # From the counts come the bytes that the predictions give.
+    save_predictions(predictions, tmp_path / "all.parquet")
+    options = ("-k", 2, "--self-pairs", "drop", "--embedder", "skipgram", "--seeds", 2, "--bootstraps", 0)
+    for given, folder in ((out, "from_counts"), (tmp_path / "all.parquet", "from_predictions")):
+        assert run("embed", given, "--out", tmp_path / folder, *options)[0] == 0
+    for name in ("embedding.txt", "similarities.csv", "embedding_runs.npz"):
+        contents = [(tmp_path / folder / name).read_bytes() for folder in ("from_counts", "from_predictions")]
+        assert contents[0] == contents[1]
+
+
+def test_counts_say_which_classes_have_no_picture(predictions, tmp_path, run):
+    save_predictions(predictions.where(predictions.labels != 2), tmp_path / "p.parquet")
+    status, stdout, _ = run("count", tmp_path / "p.parquet", "--out", tmp_path / "c.npz")
+    assert status == 0
+    assert stdout.endswith("; 1 classes have no picture\n")
+    with pytest.raises(ConfembError, match=r"c\.npz: 1 of 6 classes have no picture: 'c'"):
+        load_pairs(tmp_path / "c.npz")
+    dropped, found = load_pairs(tmp_path / "c.npz", missing_classes="drop")
+    assert found is None
+    assert_cells(dropped, load_pairs(tmp_path / "p.parquet", missing_classes="drop")[0])
+
+
+def test_progress_reaches_the_end(shards):
+    seen = []
+    count_shards(shards, progress=lambda what, done, total: seen.append((what, done, total)))
+    total = sum(path.stat().st_size for path in shards)
+    assert {each[2] for each in seen} == {total}
+    done = [each[1] for each in seen]
+    assert done == sorted(done)
+    assert done[-1] == total
+
+
+def test_a_killed_count_leaves_nothing_half_written(tmp_path):
+    # Enough shards that it is killed in the middle; they differ in their metadata.
+    names = tuple(f"class {i}" for i in range(300))
+    generator = np.random.default_rng(0)
+    labels = generator.integers(300, size=200_000)
+    columns = {"label": labels, "top1": labels, "top2": (labels + generator.integers(1, 300, size=len(labels))) % 300}
+    paths = []
+    for number in range(12):
+        paths.append(tmp_path / f"{number}.parquet")
+        metadata = {"class_names": json.dumps(names), "number": str(number)}
+        pq.write_table(pa.table(columns).replace_schema_metadata(metadata), paths[-1])
+    out = tmp_path / "out" / "counts.npz"
+    out.parent.mkdir()
+    code = (
+        "import sys, confemb.counting as c\n"
+        "def told(what, done, total):\n"
+        "    print(what, flush=True)\n"
+        "c.count_shards(sys.argv[2:], progress=told).save(sys.argv[1])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(confemb.__file__).parents[1])}
+    command = [sys.executable, "-c", code, str(out), *map(str, paths)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        for line in process.stdout:
+            if line.strip() == "3.parquet":
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.wait() == -signal.SIGKILL
+    assert list(out.parent.iterdir()) == []
