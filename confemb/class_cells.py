@@ -17,6 +17,9 @@ from confemb.predictions import check_class_names
 # More classes than this are not made up from bare indices: one wild number would fill the memory.
 MAX_UNNAMED_CLASSES = 100_000
 
+# Class names that ship with confemb, by what they are called on the command line.
+_BUILT_IN = {"imagenet": f"{Path(__file__).parent / 'classifiers' / 'imagenet_classes.csv'}:name"}
+
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -115,8 +118,8 @@ def load_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Read class names in index order.
 
     Args:
-        path: a text file with one name on each line, a JSON list of strings (`.json`), or
-            `FILE.csv:COLUMN` for one column of a CSV file, rows in index order.
+        path: a text file with one name on each line, a JSON list of strings (`.json`),
+            `FILE.csv:COLUMN` for one column of a CSV file, rows in index order, or "imagenet" for ImageNet's 1,000.
 
     Returns:
         The K class names; blanks around a name are removed.
@@ -124,6 +127,7 @@ def load_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises:
         ConfembError: a file that cannot be read, an unknown column, an empty or repeated name.
     """
+    path = _BUILT_IN.get(os.fspath(path), path)
     file, _, column = os.fspath(path).rpartition(":")
     if not file.lower().endswith(".csv"):
         file, column = os.fspath(path), ""

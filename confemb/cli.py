@@ -56,7 +56,15 @@ def options(
 @app.command()
 def run(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None) -> None:
     """Run every stage of an experiment; go on where a stopped run left off."""
-    _run_stages(experiment, out, overrides, "report", None)
+    from confemb.predictions_experiment import PredictionsExperiment, load_runnable
+
+    found = load_runnable(experiment, overrides)
+    if not isinstance(found, PredictionsExperiment):
+        _run_stages(found, out, "report", None)
+        return
+    from confemb.predictions_run import run_predictions
+
+    typer.echo(run_predictions(found, out or Path("reports") / found.name))
 
 
 @app.command()
@@ -64,7 +72,9 @@ def train(
     experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None, distributed: Together = None
 ) -> None:
     """Train an experiment's classifier."""
-    _run_stages(experiment, out, overrides, "train", distributed)
+    from confemb.experiment import load_experiment
+
+    _run_stages(load_experiment(experiment, overrides), out, "train", distributed)
 
 
 @app.command()
@@ -72,7 +82,9 @@ def predict(
     experiment: ExperimentName, out: OutFolder = None, overrides: Overrides = None, distributed: Together = None
 ) -> None:
     """Train an experiment's classifier where needed, and predict; `confemb run` goes on from there."""
-    _run_stages(experiment, out, overrides, "predict", distributed)
+    from confemb.experiment import load_experiment
+
+    _run_stages(load_experiment(experiment, overrides), out, "predict", distributed)
 
 
 app.command()(counting.count)
@@ -276,11 +288,9 @@ def _choice(option: str, value: str, *allowed: str) -> Any:
     return value
 
 
-def _run_stages(name: str, out: Path | None, overrides: list[str] | None, until: Any, distributed: str | None) -> None:
-    from confemb.experiment import load_experiment
+def _run_stages(experiment: "Experiment", out: Path | None, until: Any, distributed: str | None) -> None:
     from confemb.pipeline import run_experiment, run_together
 
-    experiment: Experiment = load_experiment(name, overrides)
     folder = out or Path("reports") / experiment.name
     if distributed is None:
         typer.echo(run_experiment(experiment, folder, until=until))

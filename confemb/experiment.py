@@ -13,7 +13,7 @@ from confemb.errors import ConfembError, unknown_name
 from confemb.files import read_bytes
 
 # Experiments of different kinds are told apart by a section that only one kind has.
-_COMMANDS = {"dataset": "confemb run", "captions": "confemb captions train"}
+_COMMANDS = {"dataset": "confemb run", "predictions": "confemb run", "captions": "confemb captions train"}
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -212,19 +212,29 @@ def load_experiment(name_or_path: str, overrides: list[str] | None = None) -> Ex
 
 def load_settings(model: type[Settings], name_or_path: str, overrides: list[str] | None = None) -> Settings:
     """Read an experiment of another kind, `model`, just as `load_experiment` does."""
+    return check_settings(model, *read_settings(name_or_path, overrides))
+
+
+def read_settings(name_or_path: str, overrides: list[str] | None = None) -> tuple[dict[str, Any], str]:
+    """Return an experiment's table with the overrides in it, and what it is called in messages."""
     if name_or_path == "-":
         name, where = "stdin", "standard input"
         table = _extended(_parse(sys.stdin.buffer.read(), where), where, Path(), seen=())
     else:
         path = _find(name_or_path)
         name, where, table = path.stem, str(path), _read(path, seen=())
-    for section, command in _COMMANDS.items():
-        if section in table and section not in model.model_fields:
-            raise ConfembError(f"{where} is run by `{command}`: it has the section [{section}].")
     for override in overrides or []:
         _override(table, override)
     table.setdefault("name", name)
     table.setdefault("title", name)
+    return table, where
+
+
+def check_settings(model: type[Settings], table: dict[str, Any], where: str) -> Settings:
+    """Return a table as an experiment of the kind `model`; raises ConfembError as `load_experiment`."""
+    for section, command in _COMMANDS.items():
+        if section in table and section not in model.model_fields:
+            raise ConfembError(f"{where} is run by `{command}`: it has the section [{section}].")
     try:
         return model.model_validate(table)
     except ValidationError as error:

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +120,34 @@ def load_many(path: str | Path, *, class_names: Sequence[str] | None = None) -> 
         except ConfembError as error:
             raise ConfembError(f"{path}, {name}: {error}") from error
     return found
+
+
+def pool(classifiers: Mapping[str, Predictions], *, k: int) -> Predictions:
+    """Return the `k` most probable classes by each of several classifiers as one set of predictions.
+
+    A picture has a row for each classifier, all of one id, so that a bootstrap draws them together: the counts are the
+    sum of the classifiers' counts, and other pictures are drawn for all of them at once.
+
+    Args:
+        classifiers: name -> predictions of the same pictures in the same order, see `join_pictures`.
+        k: at most as many as every one of them has.
+
+    Raises:
+        ConfembError: pictures of several classes.
+    """
+    every = list(classifiers.values())
+    first = every[0]
+    if any(one.weights is not None for one in every):
+        raise ConfembError("predictions of pictures of several classes by several classifiers cannot be put together.")
+    ids = np.array([str(row) for row in range(len(first))]) if first.ids is None else first.ids
+    probs = [one.top_probs for one in every]
+    return Predictions(
+        np.tile(first.labels, len(every)),
+        np.concatenate([one.top_classes[:, :k] for one in every]),
+        None if any(p is None for p in probs) else np.concatenate([p[:, :k] for p in probs if p is not None]),
+        first.class_names,
+        np.tile(ids, len(every)),
+        None if first.splits is None else np.tile(first.splits, len(every)),
+        dataset=first.dataset,
+        classifier=f"{len(every)} classifiers",
+    )

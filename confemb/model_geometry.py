@@ -16,7 +16,7 @@ from confemb.embedders.counts import count_similarity
 from confemb.embedding import ClassEmbedding
 from confemb.errors import ConfembError, quoted_list
 from confemb.pair_weights import Weighting
-from confemb.pairs import PairCounts
+from confemb.pairs import PairCounts, SelfPairs
 from confemb.predictions import Predictions
 from confemb.similarity import SimilarityMatrix
 from confemb.statistics import group_of, rank_correlations
@@ -117,7 +117,9 @@ def split_halves(
     measure: Measure,
     *,
     k: int,
+    self_pairs: SelfPairs = "keep",
     weighting: Weighting = "count",
+    temperature: float = 1.0,
     splits: int = 20,
     seed: int = 0,
 ) -> SplitHalves:
@@ -126,7 +128,7 @@ def split_halves(
     Args:
         classifiers: M classifiers' predictions of the same pictures, see `join_pictures`.
         measure: what to compare.
-        k, weighting: which pairs to count, as in `count_pairs`.
+        k, self_pairs, weighting, temperature: which pairs to count, as in `count_pairs`.
         splits: how many times to halve.
         seed: draws the halves, the same for all classifiers.
 
@@ -141,7 +143,7 @@ def split_halves(
             f"{quoted_list(names[i] for i in few)}."
         )
     size = len(classifiers)
-    drawn = [PictureResampling(one, k=k, weighting=weighting, seed=seed) for one in classifiers]
+    drawn = [PictureResampling(one, k, self_pairs, weighting, temperature, seed) for one in classifiers]
     total = np.zeros((size, size))
     for split in range(splits):
         halves = [one.halves(split) for one in drawn]

@@ -344,15 +344,7 @@ class Run:
 
 def pair_counts(experiment: Experiment, predictions: Predictions) -> PairCounts:
     """Count the pairs of some predictions as the experiment says."""
-    section = experiment.pairs
-    return count_pairs(
-        predictions,
-        k=section.k,
-        self_pairs=section.self_pairs,
-        missing_classes=section.missing_classes,
-        weighting=section.weighting,
-        temperature=section.temperature,
-    )
+    return count_pairs(predictions, **experiment.pairs.model_dump())
 
 
 def _parts(predictions: Predictions, splits: list[Dataset]) -> list[Predictions]:

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 import confemb
+from confemb.experiment import PairsSection
 from confemb.files import read_bytes, sha256_file
 from confemb.model_files import load_many
 from confemb.model_geometry import counts_measure, split_halves
@@ -194,7 +195,7 @@ def study_of(
     comparison = compare_models(
         classifiers,
         title=f"How alike {len(classifiers)} classifiers see the classes of CIFAR-10, by top-1 predictions alone",
-        k=1,
+        pairs=PairsSection(k=1),
         embedder=None,
         seeds=range(1),
         splits=SPLITS,

@@ -9,10 +9,11 @@ The settings of the embedder `diffusion` were chosen on the classifiers of five 
 others was looked at; what the report says of the others is therefore no result of the choice. All classifiers saw the
 same pictures, though, and the same training set.
 
-    python experiments/imagenet_embedders.py --predictions imagenet_val_top5.npz --wordnet /usr/share/wordnet
+    python experiments/imagenet_embedders.py --predictions imagenet_val_top5.npz
 
-The predictions are those of the ImageNetV2 repository (Recht et al. 2019), see imagenet_zoo.py; WordNet is any
-installation of its files. Half an hour on one CPU core; `--jobs 2` uses two.
+The predictions are those of the ImageNetV2 repository (Recht et al. 2019), see imagenet_zoo.toml; WordNet is any
+installation of its files, by default the one of `confemb fetch wordnet`. Half an hour on one CPU core; `--jobs 2` uses
+two.
 
 Found: over the 30 classifiers it was not chosen on, `diffusion` from 3 ranks agrees with WordNet at 0.579 (skip-gram
 0.350, plain counts 0.179), and one half of the pictures with the other at 0.952 (0.664, 0.459). Three Inception-v3 stay
@@ -20,7 +21,8 @@ below 0.50 with WordNet.
 """
 
 import argparse
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,13 +31,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from imagenet_zoo import families, read_zoo
 
 import confemb
 from confemb.bootstrap import PictureResampling, run_cosines
 from confemb.embedders import make_pair_embedder
+from confemb.experiment import load_settings
 from confemb.files import sha256_file
 from confemb.model_geometry import spearman_brown
+from confemb.predictions_experiment import PredictionsExperiment
+from confemb.predictions_run import read_classifiers
 from confemb.progress import Display
 from confemb.references.wordnet import WordNetReference
 from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
@@ -130,7 +134,13 @@ def measure(predictions: confemb.Predictions, wordnet: Ranks) -> list[dict[str, 
     return rows
 
 
-def measure_all(zoo: Mapping[str, confemb.Predictions], wordnet: Ranks, jobs: int, display: Display) -> pd.DataFrame:
+def measure_all(
+    zoo: Mapping[str, confemb.Predictions],
+    families: Mapping[str, Sequence[str]],
+    wordnet: Ranks,
+    jobs: int,
+    display: Display,
+) -> pd.DataFrame:
     """Return the rows of all classifiers, with their families and whether the settings were chosen on them."""
     rows: list[dict[str, Any]] = []
     work = partial(measure, wordnet=wordnet)
@@ -141,7 +151,7 @@ def measure_all(zoo: Mapping[str, confemb.Predictions], wordnet: Ranks, jobs: in
             rows += part
             update("classifiers", done, len(zoo))
     frame = pd.DataFrame(rows)
-    family = {name: group for group, members in families(tuple(zoo)).items() for name in members}
+    family = {name: group for group, members in families.items() for name in members}
     frame.insert(1, "family", [family.get(name, "") for name in frame["classifier"]])
     frame.insert(2, "top_1", [zoo[name].accuracy for name in frame["classifier"]])
     frame.insert(3, "chosen_on", frame["family"].isin(CHOSEN_ON))
@@ -275,10 +285,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     try:
-        zoo = read_zoo(given.predictions)
+        path = f"predictions.path={json.dumps(str(given.predictions))}"
+        experiment = load_settings(PredictionsExperiment, "imagenet_zoo", [path])
+        zoo = read_classifiers(experiment.predictions)
         folder = find_wordnet(given.wordnet)
         wordnet = wordnet_ranks(next(iter(zoo.values())).class_names, folder)
-        frame = measure_all(zoo, wordnet, given.jobs, Display())
+        frame = measure_all(zoo, experiment.families, wordnet, given.jobs, Display())
         files = {"predictions": sha256_file(given.predictions), "data.noun": sha256_file(folder / "data.noun")}
         print(write_study(study_of(frame, {"files": files}), given.out))
     except confemb.ConfembError as error:

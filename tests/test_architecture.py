@@ -43,7 +43,7 @@ FLOORS = [
         "similarity",
     },
     {"<stages>"},
-    {"pipeline", "series", "unknown_run"},
+    {"pipeline", "predictions_run", "series", "unknown_run"},
     {"commands"},
     {"cli", "__main__"},
 ]

@@ -7,6 +7,7 @@ import pytest
 import confemb
 from confemb.errors import ConfembError
 from confemb.experiment import ReportSection, experiment_names, load_experiment
+from confemb.predictions_experiment import load_runnable
 
 # Those on captions are of another kind: tests/captions/test_settings.py.
 EXPERIMENTS = sorted(
@@ -58,10 +59,10 @@ def write(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_experiment_of_the_repository_loads(path):
-    experiment = load_experiment(str(path))
+    experiment = load_runnable(str(path))
     assert experiment.name == path.stem
     assert experiment.title != path.stem
-    assert load_experiment(path.stem) == experiment
+    assert load_runnable(path.stem) == experiment
     assert path.stem in experiment_names()
 
 

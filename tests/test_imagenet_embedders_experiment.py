@@ -1,7 +1,5 @@
 """experiments/imagenet_embedders.py: the embedders measured against WordNet and against halves of the pictures."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -18,9 +16,7 @@ UPPER = np.triu_indices(CLASSES, k=1)
 
 @pytest.fixture(scope="module")
 def module(load_script):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent.parent / "experiments"))
-        yield load_script("imagenet_embedders")
+    return load_script("imagenet_embedders")
 
 
 def classifier(name, seed, pictures=480):
@@ -51,7 +47,8 @@ def truth():
 @pytest.fixture(scope="module")
 def frame(module, zoo, truth):
     ranks = module.standard_ranks(truth)
-    return module.measure_all(zoo, module.Ranks(ranks, ranks), 1, Display(enabled=False))
+    families = {"DenseNet": ["densenet1", "densenet2"], "ResNet": ["resnet1", "resnet2"], "VGG": ["vgg1", "vgg2"]}
+    return module.measure_all(zoo, families, module.Ranks(ranks, ranks), 1, Display(enabled=False))
 
 
 def test_ranks_give_spearmans_correlation(module):

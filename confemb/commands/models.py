@@ -118,7 +118,7 @@ def models(
     """Show how alike several classifiers see the same classes: matrix, map and families."""
     from confemb.class_cells import load_class_names
     from confemb.errors import ConfembError
-    from confemb.experiment import load_groups
+    from confemb.experiment import PairsSection, load_groups
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import join_pictures
     from confemb.provenance import study_manifest
@@ -132,7 +132,7 @@ def models(
     comparison = compare_models(
         joined,
         title=title or f"How alike {len(found)} classifiers see their classes",
-        k=min(3, *(one.k for one in found.values())) if k is None else k,
+        pairs=PairsSection(k=min(3, *(one.k for one in found.values())) if k is None else k),
         embedder=None if embedder is None else _embedder(embedder, dim),
         seeds=range(seed, seed + seeds),
         splits=splits,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOST_NUMBERS = 20
 MOST_NAMED_ROWS, MOST_NAMED_CLUSTERS = 60, 42
 ODD_PAIRS = 8
+MOST_VECTOR_DOTS = 5000
 
 
 def heatmap(analysis: Analysis) -> "Figure":
@@ -336,7 +337,9 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
         parts += [("other pairs", ~grouped, MUTED)] if (~grouped).any() else []
     for label, which, colour in parts:
         size, alpha = (4, 0.25) if many else (30, 0.9)
-        axes.scatter(x[which], y[which], s=size, color=colour, alpha=alpha, linewidths=0, label=label, zorder=4)
+        dots = axes.scatter(x[which], y[which], s=size, color=colour, alpha=alpha, linewidths=0, label=label, zorder=4)
+        # Half a million dots as vectors would make an SVG of 55 MB.
+        dots.set_rasterized(len(x) > MOST_VECTOR_DOTS)
     if len(parts) > 1:
         axes.legend(loc="upper left", handletextpad=0.1)
     axes.set_xlabel(f"cosine, {analysis.result.reference_name}")

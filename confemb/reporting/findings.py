@@ -44,7 +44,7 @@ def _nearest(analysis: Analysis) -> str:
     told = [f"{names[i]} and {names[j]} (cosine {number(values[i, j])})" for i, j in pairs]
     if len(told) == 1:
         return f"The two classes are {told[0]}."
-    return f"To this classifier {told[0]} are the most alike, then {told[1]}."
+    return f"The most alike are {told[0]}, then {told[1]}."
 
 
 def group_sentence(analysis: Analysis) -> str:

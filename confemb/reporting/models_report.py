@@ -9,6 +9,7 @@ import pandas as pd
 
 from confemb.embedders import Embedder
 from confemb.embedding import ClassEmbedding
+from confemb.experiment import PairsSection
 from confemb.model_geometry import (
     Measure,
     SplitHalves,
@@ -28,6 +29,8 @@ from confemb.similarity import SimilarityMatrix
 from confemb.statistics import group_of, group_separation, nearest_in_group, rank_correlations
 
 MOST_CLASSES = 20
+MOST_TURNED_DIMENSIONS = 200
+NEAREST = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +55,17 @@ class ModelComparison:
     Attributes:
         title: its heading.
         classifiers: name -> predictions of the same pictures.
+        class_names: the K classes that are compared.
         measured: the measures, the one to show first; the plain counts last.
-        embeddings: each classifier's vectors, for Procrustes; None without an embedder.
+        embeddings: each classifier's vectors, for Procrustes; None without an embedder, and where they have more
+            dimensions than `MOST_TURNED_DIMENSIONS`: turning 60 classifiers' onto each other would take hours.
         families: family -> classifiers.
         manifest: what was run.
     """
 
     title: str
     classifiers: Mapping[str, Predictions]
+    class_names: tuple[str, ...]
     measured: Sequence[Measured]
     embeddings: Sequence[ClassEmbedding] | None
     families: Mapping[str, Sequence[str]]
@@ -80,7 +86,7 @@ def compare_models(
     classifiers: Mapping[str, Predictions],
     *,
     title: str,
-    k: int,
+    pairs: PairsSection,
     embedder: Embedder | None,
     seeds: Sequence[int],
     splits: int,
@@ -92,11 +98,11 @@ def compare_models(
     Args:
         classifiers: name -> predictions of the same pictures in the same order.
         title: the report's heading.
-        k: how many predicted classes are paired with the true one.
+        pairs: which pairs are counted.
         embedder: what turns pairs into vectors; None compares the plain counts alone.
         seeds: the embedding seeds; their mean cosine stands for a classifier. The first draws the halves.
-        splits: how often to halve the pictures. The similarities of an embedder that draws numbers are not halved:
-            the noise of its seeds would stand for that of the pictures.
+        splits: how often to halve the pictures; 0: not at all. The similarities of an embedder that draws numbers are
+            not halved: the noise of its seeds would stand for that of the pictures.
         families: family -> classifiers.
         manifest: what was run.
 
@@ -106,19 +112,25 @@ def compare_models(
     group_of(tuple(classifiers), families)
 
     every = list(classifiers.values())
-    counts = [count_pairs(one, k=k) for one in every]
+    counting = pairs.model_dump()
+    counts = [count_pairs(one, **counting) for one in every]
+    # A half has every class that the whole has.
+    del counting["missing_classes"]
     measures: list[tuple[str, Measure]] = [("plain counts", counts_measure)]
     if embedder is not None:
         measures.insert(0, (type(embedder).__name__.lower(), embedding_measure(embedder, seeds)))
     measured = []
     for name, measure in measures:
-        halved = measure is counts_measure or getattr(embedder, "deterministic", False)
-        halves = split_halves(every, measure, k=k, splits=splits, seed=seeds[0]) if halved else None
+        halved = splits > 0 and (measure is counts_measure or getattr(embedder, "deterministic", False))
+        halves = split_halves(every, measure, **counting, splits=splits, seed=seeds[0]) if halved else None
         measured.append(Measured(name, np.stack([measure(one) for one in counts]), halves))
     embeddings = None if embedder is None else [embedder.embed(one, seed=seeds[0]) for one in counts]
+    if embeddings is not None and embeddings[0].vectors.shape[1] > MOST_TURNED_DIMENSIONS:
+        embeddings = None
     return ModelComparison(
         title=title,
         classifiers=classifiers,
+        class_names=counts[0].class_names,
         measured=measured,
         embeddings=embeddings,
         families=families,
@@ -172,7 +184,9 @@ def models_study(found: ModelComparison) -> Study:
             tables=[frame_table("Classifiers", classifiers, digits=3)],
         ),
     ]
-    data = {"classifiers.csv": classifiers}
+    nearest = nearest_frame(found)
+    sections.append(_nearest_section(nearest, first.name))
+    data = {"classifiers.csv": classifiers, "nearest.csv": nearest}
     for measured in found.measured:
         data[f"agreement_{_file(measured.name)}.csv"] = _square(found.agreement(measured))
         if (corrected := found.corrected(measured)) is not None:
@@ -193,7 +207,7 @@ def models_study(found: ModelComparison) -> Study:
         title=found.title,
         description=f"{len(found.classifiers)} classifiers, compared by the similarities of {_pairs(first)} pairs of "
         "classes that their predictions give.",
-        findings=_findings(found, raw, classifiers),
+        findings=_findings(found, raw, nearest),
         sections=sections,
         data=data,
         manifest=dict(found.manifest),
@@ -240,7 +254,37 @@ def agreement_frame(found: ModelComparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _findings(found: ModelComparison, raw: SimilarityMatrix, classifiers: pd.DataFrame) -> list[str]:
+def nearest_frame(found: ModelComparison) -> pd.DataFrame:
+    """Return for each class its nearest ones by the classifiers' mean, and how many have the same nearest."""
+    names = np.array(found.class_names, dtype=object)
+    upper = np.triu_indices(len(names), k=1)
+
+    def square(values: np.ndarray) -> np.ndarray:
+        full = np.full((len(names), len(names)), -np.inf)
+        full[upper] = values
+        return np.maximum(full, full.T)
+
+    values = found.measured[0].values
+    mean = square(values.mean(axis=0))
+    order = np.argsort(-mean, axis=1, kind="stable")[:, :NEAREST]
+    firsts = np.stack([square(row).argmax(axis=1) for row in values])
+    frame = pd.DataFrame({"class": names})
+    for rank in range(min(NEAREST, len(names) - 1)):
+        frame[f"nearest_{rank + 1}"] = names[order[:, rank]]
+    frame["mean_of_the_first"] = mean.max(axis=1)
+    frame["classifiers_with_the_same"] = (firsts == order[:, 0]).sum(axis=0)
+    return frame
+
+
+def _nearest_section(nearest: pd.DataFrame, measure: str) -> Section:
+    text = f"By the mean over the classifiers ({measure}), and how many of them have the same nearest class."
+    if len(nearest) > MOST_CLASSES:
+        text += f" The {MOST_CLASSES} classes that they agree least on; nearest.csv has all {len(nearest):,}."
+        nearest = nearest.sort_values("classifiers_with_the_same", kind="stable").head(MOST_CLASSES)
+    return Section("Nearest classes", text, tables=[frame_table("The nearest of each class", nearest)])
+
+
+def _findings(found: ModelComparison, raw: SimilarityMatrix, nearest: pd.DataFrame) -> list[str]:
     names = raw.class_names
     first = found.measured[0]
     rows, columns = np.triu_indices(len(names), k=1)
@@ -264,6 +308,11 @@ def _findings(found: ModelComparison, raw: SimilarityMatrix, classifiers: pd.Dat
             f"similarities of a classifier have a reliability of {number(reliability.min())} to "
             f"{number(reliability.max())}."
         )
+    same = nearest["classifiers_with_the_same"].to_numpy() / len(names)
+    out.append(
+        f"More than half of the classifiers have the same nearest class for {(same > 0.5).mean():.0%} of the "
+        f"{len(nearest):,} classes, all of them for {(same == 1).mean():.0%}."
+    )
     return out
 
 
