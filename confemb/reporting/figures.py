@@ -14,6 +14,7 @@ from confemb.reporting.style import (
     diverging_map,
     group_colour,
     new_figure,
+    sequential_map,
     shortened,
 )
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 20
 MOST_NAMED_ROWS, MOST_NAMED_CLUSTERS = 60, 42
-ODD_PAIRS = 8
-MOST_VECTOR_DOTS = 5000
+ODD_PAIRS, MOST_TIMES_NAMED = 8, 3
+# Beyond, dots cover one another, and an SVG of half a million would have 55 MB.
+MOST_DOTS = 5000
 
 
 def heatmap(analysis: Analysis) -> "Figure":
@@ -311,7 +313,10 @@ def seeds_spread(analysis: Analysis) -> "Figure | None":
 
 
 def reference_scatter(analysis: Analysis) -> "Figure | None":
-    """Draw each pair's cosine against the reference and name the pairs that differ most; None without one."""
+    """Draw each pair's cosine against the reference and name the pairs that differ most; None without one.
+
+    Many pairs are drawn as their density.
+    """
     reference = analysis.reference_values()
     if reference is None or analysis.agreement is None:
         return None
@@ -325,8 +330,11 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
     many = len(x) > 500
     figure = new_figure(6.0, 5.6)
     axes = figure.subplots()
-    least, most = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
-    axes.plot([least, most], [least, most], color=MUTED, linewidth=0.8, dashes=(4, 3), zorder=0)
+    # Only cosines may be compared number by number with cosines; shares and the like by their order.
+    cosines = bool(x.min() < 0)
+    if cosines:
+        least, most = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+        axes.plot([least, most], [least, most], color=MUTED, linewidth=0.8, dashes=(4, 3), zorder=0)
     if similarity.low is not None and similarity.high is not None and not many:
         axes.vlines(
             x, similarity.low[rows, columns], similarity.high[rows, columns], color=FAINT, linewidth=2, zorder=1
@@ -335,18 +343,20 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
     if grouped.any():
         parts = [("within a group", grouped & same, "#d4701c"), ("across groups", grouped & ~same, "#2f6ea3")]
         parts += [("other pairs", ~grouped, MUTED)] if (~grouped).any() else []
-    for label, which, colour in parts:
-        size, alpha = (4, 0.25) if many else (30, 0.9)
-        dots = axes.scatter(x[which], y[which], s=size, color=colour, alpha=alpha, linewidths=0, label=label, zorder=4)
-        # Half a million dots as vectors would make an SVG of 55 MB.
-        dots.set_rasterized(len(x) > MOST_VECTOR_DOTS)
-    if len(parts) > 1:
-        axes.legend(loc="upper left", handletextpad=0.1)
-    axes.set_xlabel(f"cosine, {analysis.result.reference_name}")
+    if len(x) > MOST_DOTS:
+        bins = axes.hexbin(x, y, gridsize=55, bins="log", mincnt=1, cmap=sequential_map(), linewidths=0.1, zorder=2)
+        figure.colorbar(bins, ax=axes, label="pairs", shrink=0.6, aspect=28, pad=0.015, format="{x:,.0f}")
+    else:
+        for label, which, colour in parts:
+            size, alpha = (4, 0.25) if many else (30, 0.9)
+            axes.scatter(x[which], y[which], s=size, color=colour, alpha=alpha, linewidths=0, label=label, zorder=4)
+        if len(parts) > 1:
+            axes.legend(loc="upper left", handletextpad=0.1)
+    axes.set_xlabel(f"similarity, {analysis.result.reference_name}")
     axes.set_ylabel("cosine, this result")
     axes.margins(0.1)
     axes.grid(color=FAINT, linewidth=0.5)
-    odd = np.argsort(-np.abs(x - y), kind="stable")[:ODD_PAIRS]
+    odd = _oddest(np.abs(x - y) if cosines else _rank_distance(x, y), rows, columns)
     points = np.column_stack([x, y])
     texts = [pair_label(names[rows[p]], names[columns[p]]) for p in odd]
     label_points(
@@ -360,3 +370,25 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
         must_place=False,
     )
     return figure
+
+
+def _rank_distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return how far each pair's place by one similarity is from its place by the other."""
+    from scipy import stats
+
+    return np.abs(stats.rankdata(x) - stats.rankdata(y))
+
+
+def _oddest(distance: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the pairs of the largest distance, a class a few times at most: one odd class would fill the figure."""
+    named: dict[int, int] = {}
+    found: list[int] = []
+    for pair in np.argsort(-distance, kind="stable"):
+        both = int(rows[pair]), int(columns[pair])
+        if len(found) == ODD_PAIRS:
+            break
+        if max(named.get(one, 0) for one in both) < MOST_TIMES_NAMED:
+            found.append(int(pair))
+            for one in both:
+                named[one] = named.get(one, 0) + 1
+    return np.array(found)

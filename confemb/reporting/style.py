@@ -83,6 +83,13 @@ def diverging_map() -> "Colormap":
     return LinearSegmentedColormap.from_list("confemb", DIVERGING)
 
 
+def sequential_map() -> "Colormap":
+    """Return the colour map for amounts: pale to dark blue."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("confemb amounts", ("#dbe7f1", *DIVERGING[2::-1]))
+
+
 def group_colour(group: int) -> str:
     """Return the colour of a group of classes; -1 is no group."""
     return UNGROUPED if group < 0 else GROUPS[group % len(GROUPS)]

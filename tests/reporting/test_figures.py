@@ -115,6 +115,22 @@ def test_scatter_shows_the_pairs_the_reference_knows(analysis, many):
     assert figures.reference_scatter(many) is None
 
 
+def test_many_pairs_are_drawn_as_their_density(make_result, monkeypatch):
+    monkeypatch.setattr(figures, "MOST_DOTS", 2)
+    axes = figures.reference_scatter(analyse(make_result(seeds=1))).axes
+    (bins,) = [c for c in axes[0].collections if c.get_array() is not None]
+    assert bins.get_array().sum() == 3
+    assert axes[1].get_ylabel() == "pairs"
+
+
+def test_an_odd_class_does_not_fill_the_names():
+    rows, columns = np.triu_indices(12, k=1)
+    distance = np.where(rows == 0, 100.0, 0.0) + np.arange(len(rows))[::-1] / 100
+    named = figures._oddest(distance, rows, columns)
+    assert (rows[named] == 0).sum() == 3
+    assert len(named) == 8
+
+
 def test_training_curve_leaves_out_epochs_not_measured(analysis, many):
     accuracy = classifier_figures.training_curve(analysis).axes[0]
     lines = {line.get_label(): line.get_xydata().tolist() for line in accuracy.lines}
