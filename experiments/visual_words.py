@@ -274,7 +274,7 @@ def classes_agree(visual: np.ndarray, confused: np.ndarray, *, seed: int = 0, dr
 
 
 def confusion_vectors(path: Path, classifier: str) -> np.ndarray:
-    """Return (S, 1000, d) vectors of a classifier's confusions, see experiments/imagenet_zoo.py."""
+    """Return (S, 1000, d) vectors of a classifier's confusions, see experiments/imagenet_zoo.toml."""
     try:
         with np.load(path, allow_pickle=False) as file:
             labels, wnids, top = file["labels"], file["wnids"], file[classifier]
