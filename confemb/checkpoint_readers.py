@@ -4,11 +4,12 @@ Nothing of a checkpoint is run or unpickled, nothing is unpacked to disk, and no
 believed: a file of a few kilobytes cannot ask for gigabytes.
 """
 
-import json
+import io
 import math
 import pickle
 import tarfile
 import warnings
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +20,10 @@ import numpy as np
 
 from confemb.errors import ConfembError, quoted_list
 from confemb.extras import import_extra
-from confemb.files import read_bytes
+from confemb.files import open_file, parse_json, read_bytes, unpacked_gzip
 
 TFJS_MODEL = "model.json"
 SAFETENSORS = "model.safetensors"
-# Of all members read from an archive together; the largest network here has half a gigabyte.
-_ARCHIVE_LIMIT = 4 * 2**30
 # A model.json describes layers and tensors: some hundred kilobytes.
 _JSON_LIMIT = 64 * 2**20
 _TFJS_TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "bool": "|b1", "uint8": "|u1"}
@@ -72,31 +71,40 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
+    # Not mapped into memory: a file that shrinks while it is mapped ends the program.
+    data = read_bytes(path)
     try:
-        with safe_open(path, framework="np") as file:
-            return Checkpoint({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
-    except OSError as error:
-        raise ConfembError(f"cannot read the weights {path}: {error}.") from error
+        arrays = load(data)
+        # The library, which gives no metadata here, has checked the header.
+        length = int.from_bytes(data[:8], "little")
+        metadata = parse_json(data[8 : 8 + length], where=f"the header of {path}").get("__metadata__")
     # A type that numpy has not, such as bfloat16, is a TypeError or a KeyError.
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise ConfembError(f"{path} is no readable safetensors file: {error}.") from error
+    return Checkpoint(arrays, metadata or {})
 
 
 def _read_torch(path: Path) -> Checkpoint:
     torch = import_extra("torch", "torch", what="PyTorch checkpoints")
+    data = read_bytes(path)
+    # PyTorch packs nothing, and would unpack whatever a file claims to hold.
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        _refuse_packed(data, path)
     try:
         with warnings.catch_warnings():
             # It warns of pickle protocols that it may then refuse; the refusal is enough.
             warnings.simplefilter("ignore")
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConfembError(
             f"{path} holds pickled code or is no PyTorch checkpoint; nothing of it was run: "
             "save the state_dict alone, best as safetensors."
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    # A damaged file makes PyTorch raise errors of many kinds.
+    except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfembError(f"{path} is truncated or no PyTorch checkpoint ({reason}): get it again.") from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
@@ -111,17 +119,34 @@ def _read_torch(path: Path) -> Checkpoint:
     for name, value in loaded.items():
         if value.layout is not torch.strided:
             raise ConfembError(f"{path} holds {name!r} as a sparse tensor: make it dense.")
+        # Strides may spread a single number over a tensor of any size.
+        if value.numel() * value.element_size() > len(data):
+            raise ConfembError(f"{path} is smaller than its tensor {name!r} claims to be: save it contiguous.")
         array = value.detach()
         arrays[str(name)] = (array.float() if array.dtype is torch.bfloat16 else array).numpy()
     return Checkpoint(arrays)
 
 
+def _refuse_packed(data: bytes, path: Path) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            packed = any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
+            claimed = sum(info.file_size for info in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise ConfembError(f"{path} is truncated or no PyTorch checkpoint ({error}): get it again.") from error
+    if packed or claimed > len(data):
+        raise ConfembError(f"{path} claims to hold more than it does: save it by torch.save.")
+
+
 def _read_h5(path: Path) -> Checkpoint:
     h5py = import_extra("h5py", "h5", what="Keras .h5 files")
     try:
-        with h5py.File(path, "r") as file:
+        with open_file(path) as content, h5py.File(content, "r") as file:
             return Checkpoint(_h5_arrays(file, path, h5py))
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except ConfembError:
+        raise
+    # A damaged file makes HDF5 raise errors of many kinds.
+    except Exception as error:
         raise ConfembError(f"{path} is truncated or no Keras .h5 file ({error}): get it again.") from error
 
 
@@ -181,19 +206,17 @@ def _read_tfjs_file(path: Path) -> Checkpoint:
 
 def _read_tfjs_archive(path: Path) -> Checkpoint:
     members: dict[str, bytes] = {}
-    left = _ARCHIVE_LIMIT
     try:
         # One pass in the archive's own order: going back in it would mean decompressing it again.
-        with tarfile.open(path, "r|gz") as archive:
+        with unpacked_gzip(path) as content, tarfile.open(fileobj=content, mode="r|") as archive:
             for member in archive:
-                if not member.isfile() or not member.name.endswith((f"/{TFJS_MODEL}", ".bin")):
+                # A sparse file has a size that stands for holes.
+                if not member.isreg() or not member.name.endswith((f"/{TFJS_MODEL}", ".bin")):
                     continue
-                left -= member.size
-                if left < 0:
-                    raise ConfembError(f"the archive {path} holds more than {_ARCHIVE_LIMIT // 2**30} GiB.")
                 file = archive.extractfile(member)
                 members[member.name] = b"" if file is None else file.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    # tarfile's own checks of a damaged header are not complete.
+    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, TypeError, OverflowError, IndexError) as error:
         raise ConfembError(f"{path} is truncated or no .tgz archive ({error}): get it again.") from error
     models = [name for name in members if name.endswith(f"/{TFJS_MODEL}")]
     if len(models) != 1:
@@ -211,7 +234,7 @@ def _read_tfjs_archive(path: Path) -> Checkpoint:
 def _tfjs_arrays(model: bytes, shard: Callable[[str], bytes], where: str) -> dict[str, np.ndarray]:
     """Return the tensors of a TF.js model: its shards are one stream of bytes, in which tensor follows tensor."""
     try:
-        groups = json.loads(model)["weightsManifest"]
+        groups = parse_json(model, where=where)["weightsManifest"]
         plan = [
             (
                 [str(name) for name in group["paths"]],
@@ -222,7 +245,7 @@ def _tfjs_arrays(model: bytes, shard: Callable[[str], bytes], where: str) -> dic
             )
             for group in groups
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ConfembError(f"{where} does not describe a TF.js layers model ({error!r}): get it again.") from error
     arrays: dict[str, np.ndarray] = {}
     for paths, weights in plan:

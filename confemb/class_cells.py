@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.errors import ConfembError, quoted_list, unknown_name
-from confemb.files import read_bytes
+from confemb.errors import ConfembError, quoted_list, repeated, unknown_name
+from confemb.files import parse_json, read_text
 from confemb.predictions import check_class_names
 
 # More classes than this are not made up from bare indices: one wild number would fill the memory.
@@ -131,12 +130,9 @@ def load_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     file, _, column = os.fspath(path).rpartition(":")
     if not file.lower().endswith(".csv"):
         file, column = os.fspath(path), ""
-    text = decode_text(read_bytes(file), where=file)
+    text = read_text(file)
     if file.lower().endswith(".json"):
-        try:
-            names = json.loads(text)
-        except ValueError as error:
-            raise ConfembError(f"{file} is no valid JSON: {error}.") from error
+        names = parse_json(text, where=file)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ConfembError(f"{file} must hold a JSON list of class names, each a string.")
     elif file.lower().endswith(".csv"):
@@ -155,40 +151,34 @@ def load_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
         raise ConfembError(f"{path}: {error}") from error
 
 
-def decode_text(data: bytes, *, where: str) -> str:
-    """Return UTF-8 text, a byte-order mark removed; raises ConfembError for anything else."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfembError(
-            f"{where} is no UTF-8 text (byte 0x{data[error.start]:02x} at {error.start}): save it as UTF-8."
-        ) from error
-
-
-def parse_csv(text: str, *, where: str) -> list[list[str]]:
+def parse_csv(text: str, *, where: str, skip_blanks: bool = True) -> list[list[str]]:
     """Return the rows of comma-separated text, header first, all equally long.
 
-    Blanks after a comma and empty lines at the end are passed over.
+    Empty lines at the end are passed over, and blanks after a comma unless `skip_blanks` is false.
 
     Raises:
         ConfembError: no row, a row of another length than the header, a column name given twice.
     """
+    rows: list[list[str]] = []
+    # Lines without a cell, which only the end of the file may have.
+    empty = 0
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True))
+        for row in csv.reader(io.StringIO(text, newline=""), skipinitialspace=skip_blanks):
+            if not row:
+                empty += 1
+                continue
+            header = rows[0] if rows else row
+            if empty or len(row) != len(header):
+                line = len(rows) + 1
+                raise ConfembError(
+                    f"{where}: line {line} has {0 if empty else len(row)} cells, but the header has {len(header)}: "
+                    "add or remove cells, or quote those that hold a comma."
+                )
+            rows.append(row)
     except csv.Error as error:
         raise ConfembError(f"{where} is no CSV file: {error}.") from error
-    while rows and not rows[-1]:
-        rows.pop()
     if len(rows) < 2:
         raise ConfembError(f"{where} has no row below its header.")
-    header = rows[0]
-    for line, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise ConfembError(
-                f"{where}: line {line} has {len(row)} cells, but the header has {len(header)}: "
-                "add or remove cells, or quote those that hold a comma."
-            )
-    twice = sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
-    if twice:
+    if twice := repeated(rows[0]):
         raise ConfembError(f"{where}: the header names {twice[0]!r} twice; rename one of the columns.")
     return rows

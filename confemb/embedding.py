@@ -3,13 +3,13 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import read_arrays, read_bytes, whole_file, write_text
+from confemb.files import read_bytes, read_text, whole_file, write_text
+from confemb.npz import read_record
 from confemb.predictions import check_class_names
 from confemb.similarity import SimilarityMatrix
 
@@ -93,15 +93,15 @@ class ClassEmbedding:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ClassEmbedding":
         """Read word2vec text; raises ConfembError naming the first line that is not a word and its numbers."""
+        lines = read_text(path).splitlines()
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
             count, dim = (int(part) for part in lines[0].split())
-        except OSError as error:
-            raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise ConfembError(f"{path} is no word2vec text: its first line must be two whole numbers.") from error
         if len(lines) != count + 1:
             raise ConfembError(f"{path} promises {count} vectors but holds {len(lines) - 1}.")
+        if not 1 <= dim <= len(lines[-1]):
+            raise ConfembError(f"{path} promises vectors of {dim} numbers, which its lines do not hold.")
         names, vectors = [], np.empty((count, dim), np.float32)
         for row, line in enumerate(lines[1:]):
             name, *numbers = line.split(" ")
@@ -111,7 +111,10 @@ class ClassEmbedding:
             except ValueError as error:
                 raise ConfembError(f"{path}, line {row + 2}: expected a word and {dim} numbers.") from error
             names.append(name)
-        return cls(vectors, tuple(names))
+        try:
+            return cls(vectors, tuple(names))
+        except ConfembError as error:
+            raise ConfembError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +133,17 @@ class EmbeddingRuns:
 
     def __post_init__(self) -> None:
         """Raise ConfembError for vectors that are not as many as the seeds and classes."""
-        runs, classes = len(self.seeds), len(self.class_names)
+        runs, classes = len(self.seeds), len(check_class_names(self.class_names))
         if self.vectors.ndim != 3 or self.vectors.shape[:2] != (runs, classes) or runs == 0:
             raise ConfembError(
                 f"vectors have shape {self.vectors.shape}; with {runs} seeds and {classes} classes they must be "
                 f"({runs}, {classes}, dimensions), and there must be a seed."
+            )
+        norms = np.linalg.norm(self.vectors, axis=2)
+        for run, index in np.argwhere(~np.isfinite(norms) | (norms == 0)):
+            raise ConfembError(
+                f"the class {self.class_names[index]!r} has no usable vector from seed {self.seeds[run]}: its length "
+                f"is {norms[run, index]}."
             )
 
     def __getitem__(self, run: int) -> ClassEmbedding:
@@ -163,9 +172,9 @@ class EmbeddingRuns:
     def load(cls, path: str | os.PathLike[str]) -> "EmbeddingRuns":
         """Read what `save` wrote; raises ConfembError for anything else."""
         try:
-            arrays = read_arrays(read_bytes(path), ("vectors", "seeds", "class_names"))
+            arrays = read_record(read_bytes(path), {"vectors": ("f", 3), "seeds": ("iu", 1), "class_names": ("U", 1)})
             return cls(arrays["vectors"], tuple(arrays["seeds"].tolist()), tuple(arrays["class_names"].tolist()))
-        except (KeyError, TypeError, ConfembError) as error:
+        except ConfembError as error:
             raise ConfembError(f"cannot read the embedding runs in {path}: {error}") from error
 
 

@@ -1,14 +1,43 @@
 """The one exception that stands for a user's mistake."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable
+
+# A sentence longer than this holds something that nobody wants to read whole: its middle is left out.
+LONGEST_MESSAGE = 1500
+# Likeness takes time in proportion to both; beyond these no near name is looked for.
+_LONGEST_NAME, _MOST_NAMES = 200, 20_000
 
 
 class ConfembError(Exception):
     """A mistake in what the user gave: one sentence that says what, where, and how to mend it.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with status 2. Whatever it quotes, from a file or from a
+    library's own message, it stays one line of text that does nothing to a terminal.
     """
+
+    def __str__(self) -> str:
+        """Return the sentence as one line: what cannot be printed is shown by its number, a very long middle cut."""
+        text = visible(" ".join(super().__str__().split()))
+        if len(text) > LONGEST_MESSAGE:
+            text = f"{text[: LONGEST_MESSAGE * 2 // 3]} … {text[-LONGEST_MESSAGE // 3 :]}"
+        return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def visible(text: str) -> str:
+    r"""Show characters that cannot be seen by their numbers, "\x1b"; among them those that turn the writing around.
+
+    A name from outside could otherwise move the cursor, or make what stands after it read backwards.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\t\n\u00a0\u00ad\u200c\u200d\u3000" else ascii(c)[1:-1] for c in text)
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that stand more than once, sorted."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def quoted_list(names: Iterable[str], limit: int = 5) -> str:
@@ -22,7 +51,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "")
     """Build the error for a name that is not known, with the nearest known one if any is near."""
     known = sorted(known)
     place = f" in {where}" if where else ""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    comparable = len(name) <= _LONGEST_NAME and len(known) <= _MOST_NAMES
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if comparable else []
     hint = f"did you mean {near[0]!r}? " if near else ""
     choices = f"known: {quoted_list(known, limit=12)}" if known else "none is known"
     return ConfembError(f"unknown {kind} {name!r}{place}: {hint}{choices}.")

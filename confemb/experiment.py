@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import read_bytes
+from confemb.files import decode_text, read_bytes
 
 # Experiments of different kinds are told apart by a section that only one kind has.
 _COMMANDS = {"dataset": "confemb run", "predictions": "confemb run", "captions": "confemb captions train"}
@@ -272,10 +272,7 @@ def _known() -> str:
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise ConfembError(f"{path} extends itself; remove the circle of `extends`.")
-    try:
-        table = _parse(path.read_bytes(), str(path))
-    except OSError as error:
-        raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
+    table = _parse(read_bytes(path), str(path))
     return _extended(table, str(path), path.parent, (*seen, path.resolve()))
 
 
@@ -292,9 +289,12 @@ def _extended(table: dict[str, Any], where: str, folder: Path, seen: tuple[Path,
 
 def _parse(content: bytes, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return tomllib.loads(decode_text(content, where=where))
+    # A number of thousands of digits is a ValueError of another kind.
+    except ValueError as error:
         raise ConfembError(f"{where} is not valid TOML: {error}.") from error
+    except RecursionError:
+        raise ConfembError(f"{where} is no TOML that can be read: it is nested too deeply.") from None
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -339,7 +339,7 @@ def _key_and_value(text: str, option: str, *, example: str) -> tuple[str, Any]:
         raise ConfembError(f"{option} {text!r} must be KEY=VALUE, for example {example}.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value.strip()
 
 

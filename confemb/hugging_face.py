@@ -1,6 +1,5 @@
 """What the description of a Hugging Face image classifier says about its network, classes and preprocessing."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from confemb.classifiers.imagenet import imagenet_classes
 from confemb.classifiers.preprocessing import Preprocessing
 from confemb.classifiers.resnet import PLANS
 from confemb.errors import ConfembError
-from confemb.files import read_bytes
+from confemb.files import parse_json, read_bytes
 from confemb.weight_sources import HUB_PREPROCESSOR
 
 CONFIG = "config.json"
@@ -118,10 +117,7 @@ def _three(values: Any) -> tuple[float, float, float]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise ConfembError(f"{path} is no JSON ({error}): get it again.") from error
+    values = parse_json(read_bytes(path), where=str(path))
     if not isinstance(values, dict):
         raise ConfembError(f"{path} is not as expected: it must hold keys and values.")
     return values

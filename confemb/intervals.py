@@ -8,7 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from confemb.errors import ConfembError
-from confemb.files import read_arrays, read_bytes, whole_file
+from confemb.files import read_bytes, whole_file
+from confemb.npz import read_record
 from confemb.predictions import check_class_names
 from confemb.statistics import pair_square
 
@@ -88,11 +89,13 @@ def save_intervals(intervals: Iterable[SimilarityInterval], path: str | os.PathL
 
 def load_intervals(path: str | os.PathLike[str]) -> tuple[SimilarityInterval, ...]:
     """Read what `save_intervals` wrote; raises ConfembError for anything else."""
-    wanted = ["class_names", *(f"{source}_{what}" for source in SOURCES for what in ("low", "high", "replicates"))]
+    wanted = {"class_names": ("U", 1)}
+    for source in SOURCES:
+        wanted |= {f"{source}_low?": ("f", 1), f"{source}_high?": ("f", 1), f"{source}_replicates?": ("iu", 0)}
     try:
-        arrays = read_arrays(read_bytes(path), wanted)
-        return _intervals(arrays)
-    except (KeyError, TypeError, ValueError, ConfembError) as error:
+        return _intervals(read_record(read_bytes(path), wanted))
+    # An interval without one of its bounds, or of another number of classes.
+    except (KeyError, ValueError, ConfembError) as error:
         raise ConfembError(f"cannot read the intervals in {path}: {error}") from error
 
 

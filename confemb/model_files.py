@@ -1,15 +1,15 @@
 """Reading the predictions of several classifiers: result folders, prediction files, or one NPZ file of many."""
 
-import io
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from confemb.class_cells import encode_classes
 from confemb.errors import ConfembError, quoted_list
 from confemb.files import read_bytes
-from confemb.prediction_files import DEFAULT_KEEP, load_predictions
+from confemb.npz import array_names, read_arrays
+from confemb.prediction_files import DEFAULT_KEEP, load_predictions, naming_file
 from confemb.predictions import Predictions
 from confemb.provenance import Manifest
 from confemb.results import PREDICTIONS
@@ -83,11 +83,9 @@ def load_classifiers(paths: Iterable[str], *, class_names: Sequence[str] | None 
 
 def npz_names(path: str | Path) -> list[str]:
     """Return the names of the arrays in an NPZ file; raises ConfembError where it is none."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as file:
-            return [name.removesuffix(".npy") for name in file.namelist()]
-    except zipfile.BadZipFile as error:
-        raise ConfembError(f"{path} is no NPZ file: write it with np.savez.") from error
+    data = read_bytes(path)
+    with naming_file(path):
+        return array_names(data)
 
 
 def load_many(path: str | Path, *, class_names: Sequence[str] | None = None) -> dict[str, Predictions]:
@@ -100,26 +98,30 @@ def load_many(path: str | Path, *, class_names: Sequence[str] | None = None) -> 
         ConfembError: no such file, no labels or no classifier in it, or an index out of range.
     """
     data = read_bytes(path)
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        labels = arrays.pop("labels")
-    except (ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise ConfembError(f"{path} holds no predictions of many classifiers: {error}.") from error
-    own = arrays.pop("class_names", None)
-    tops = {name: top.reshape(len(top), -1) for name, top in arrays.items() if top.dtype.kind in "iu"}
-    if not tops:
-        raise ConfembError(f"{path} holds no predictions of many classifiers: no array of whole numbers beside labels.")
-    if class_names is None:
-        size = 1 + max(int(array.max()) for array in (labels, *tops.values()))
-        class_names = [str(i) for i in range(size)] if own is None else [str(name) for name in own.tolist()]
-    found = {}
-    for name, top in tops.items():
-        try:
-            found[name] = Predictions(labels, top, None, tuple(class_names), classifier=name)
-        except ConfembError as error:
-            raise ConfembError(f"{path}, {name}: {error}") from error
-    return found
+    with naming_file(path):
+        arrays = read_arrays(data)
+        labels = arrays.pop("labels", None)
+        own = arrays.pop("class_names", None)
+        found = {name: top for name, top in arrays.items() if top.dtype.kind in "iu" and top.ndim in (1, 2)}
+        if labels is None or labels.dtype.kind not in "iu" or labels.ndim != 1:
+            raise ConfembError("it holds no predictions of many classifiers: no 'labels', (N,) whole numbers.")
+        tops = {name: top.reshape(len(top), -1) for name, top in found.items() if top.size}
+        if not tops:
+            raise ConfembError(
+                "it holds no predictions of many classifiers: no array of whole numbers, (N,) or (N, k), beside labels."
+            )
+        if class_names is None and own is not None:
+            class_names = [str(name) for name in own.reshape(-1).tolist()]
+        columns = {"labels": labels}
+        columns |= {f"{name}[:, {rank}]": top[:, rank] for name, top in tops.items() for rank in range(top.shape[1])}
+        _, names = encode_classes(columns, class_names, row_name=lambda row: f"row {row}")
+        predictions = {}
+        for name, top in tops.items():
+            try:
+                predictions[name] = Predictions(labels, top, None, names, classifier=name)
+            except ConfembError as error:
+                raise ConfembError(f"{name}: {error}") from error
+        return predictions
 
 
 def pool(classifiers: Mapping[str, Predictions], *, k: int) -> Predictions:

@@ -6,7 +6,7 @@ machines that counted them do not change them, nor the embedding.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -14,12 +14,18 @@ import scipy.sparse
 
 from confemb.class_cells import positions
 from confemb.errors import ConfembError, quoted_list
-from confemb.files import read_arrays, read_bytes, whole_file
+from confemb.files import read_bytes, whole_file
+from confemb.npz import read_record
 from confemb.pair_weights import MILLIONTH, Weighting, count_codes, millionths
 from confemb.predictions import Predictions, check_class_names, check_indices, check_k
 
 SelfPairs = Literal["keep", "drop"]
 MissingClasses = Literal["error", "drop", "keep"]
+
+# The arrays in a file of pair counts.
+_SAVED = dict.fromkeys(("true", "predicted", "rank", "counts"), ("iu", 1)) | {
+    "class_names": ("U", 1), "k": ("iu", 0), "self_pairs": ("U", 0), "unit?": ("f", 0), "shards?": ("U", 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,22 +188,19 @@ class PairCounts:
     @classmethod
     def from_npz(cls, data: bytes) -> "PairCounts":
         """Read the bytes that `save` wrote; raises ConfembError for anything else."""
-        arrays = read_arrays(data, [field.name for field in fields(cls)])
-        try:
-            return cls(
-                class_names=tuple(arrays["class_names"].tolist()),
-                k=int(arrays["k"]),
-                self_pairs=str(arrays["self_pairs"]),  # type: ignore[arg-type]  # the record itself checks it
-                true=arrays["true"],
-                predicted=arrays["predicted"],
-                rank=arrays["rank"],
-                counts=arrays["counts"],
-                # Files from before pairs could be weighted have no unit, those of unknown shards no ids.
-                unit=float(arrays.get("unit", 1.0)),
-                shards=tuple(arrays["shards"].tolist()) if "shards" in arrays else (),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfembError(f"it holds no pair counts ({error}).") from error
+        arrays = read_record(data, _SAVED)
+        return cls(
+            class_names=tuple(arrays["class_names"].tolist()),
+            k=int(arrays["k"]),
+            self_pairs=str(arrays["self_pairs"]),  # type: ignore[arg-type]  # the record itself checks it
+            true=arrays["true"],
+            predicted=arrays["predicted"],
+            rank=arrays["rank"],
+            counts=arrays["counts"],
+            # Files from before pairs could be weighted have no unit, those of unknown shards no ids.
+            unit=float(arrays.get("unit", 1.0)),
+            shards=tuple(arrays["shards"].tolist()) if "shards" in arrays else (),
+        )
 
 
 def count_pairs(

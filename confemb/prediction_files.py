@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from confemb.class_cells import decode_text, parse_csv, positions
+from confemb.class_cells import parse_csv, positions
 from confemb.errors import ConfembError
-from confemb.files import array_names, read_bytes, whole_file
+from confemb.files import decode_text, read_bytes, whole_file
+from confemb.npz import array_names
 from confemb.pair_weights import Weighting
 from confemb.pairs import MissingClasses, PairCounts, SelfPairs, count_pairs, pairs_from_confusions
 from confemb.prediction_formats import (
@@ -145,7 +146,7 @@ def load_pairs(
     """
     content, where = _read(path)
     if isinstance(content, bytes) and holds_counts(content):
-        with _naming(where):
+        with naming_file(where):
             counts = PairCounts.from_npz(content)
             if weighting == "probability" and counts.unit == 1.0:
                 raise ConfembError("its pairs were counted without probabilities: count them again to weigh them.")
@@ -159,13 +160,13 @@ def load_pairs(
         check_k(1 if k is None else k, 1, what="predicted classes for each picture in a confusion matrix")
         if weighting != "count":
             raise ConfembError(f"{where} is a confusion matrix and has no probabilities to weigh pairs by.")
-        with _naming(where):
+        with naming_file(where):
             confusions, names = parse_confusions(content, class_names)
             return pairs_from_confusions(
                 confusions, names, self_pairs=self_pairs, missing_classes=missing_classes
             ), None
     predictions = _load_predictions(content, where, class_names, max(k or 0, DEFAULT_KEEP))
-    with _naming(where):
+    with naming_file(where):
         k = min(3, predictions.k) if k is None else k
         counts = count_pairs(
             predictions,
@@ -180,11 +181,11 @@ def load_pairs(
 
 def holds_counts(content: bytes) -> bool:
     """Tell an NPZ file of pair counts from one of predictions."""
-    return content.startswith(_ZIP_MAGIC) and {"true", "predicted", "rank", "counts"} <= array_names(content)
+    return content.startswith(_ZIP_MAGIC) and {"true", "predicted", "rank", "counts"} <= set(array_names(content))
 
 
 @contextmanager
-def _naming(where: str, *, lines: bool = False) -> Iterator[None]:
+def naming_file(where: str | os.PathLike[str], *, lines: bool = False) -> Iterator[None]:
     """Put the file's name before the errors raised within; `lines` tells how its rows are counted."""
     try:
         yield
@@ -219,7 +220,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes | list[list[str]], str]:
 def _load_predictions(
     content: bytes | list[list[str]], where: str, class_names: Sequence[str] | None, keep: int
 ) -> Predictions:
-    with _naming(where, lines=isinstance(content, list)):
+    with naming_file(where, lines=isinstance(content, list)):
         given = None if class_names is None else tuple(check_class_names(class_names))
         if isinstance(content, list):
             predictions = parse_prediction_rows(content, given)

@@ -3,19 +3,24 @@
 Messages name the row or key; `confemb.prediction_files` puts the file's name before them.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from confemb import files
 from confemb.class_cells import encode_classes, positions
-from confemb.errors import ConfembError, quoted_list
-from confemb.files import read_arrays
+from confemb.errors import ConfembError, quoted_list, repeated
+from confemb.files import parse_json
+from confemb.npz import read_arrays
 from confemb.predictions import Predictions, check_class_names, label_sets, predictions_from_scores
 
 _TOP_COLUMN = re.compile(r"top[0-9]+")
+_COLUMN = re.compile(r"label|id|split|weight|(top|prob)[0-9]+")
+# A cell's number, or its reference to a text.
+_CELL_BYTES = 8
 _NPZ_ARRAYS = frozenset(
     {"labels", "probs", "logits", "topk", "top_classes", "top_probs", "class_names", "ids", "splits", "weights"}
 )
@@ -33,19 +38,18 @@ def parse_prediction_rows(rows: list[list[str]], class_names: tuple[str, ...] | 
 def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
     """Build predictions from a Parquet file's bytes; class names in its metadata go before those given."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = _read_table(data)
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfembError(f"the Parquet file is broken or no Parquet at all ({error}): write it again.") from error
     names = given
     if "class_names" in metadata:
-        try:
-            names = tuple(check_class_names(json.loads(metadata["class_names"])))
-        except (ValueError, TypeError) as error:
-            raise ConfembError(f"the metadata's 'class_names' is no JSON list of names ({error}).") from error
+        listed = parse_json(metadata["class_names"], where="the metadata's 'class_names'")
+        if not isinstance(listed, list):
+            raise ConfembError("the metadata's 'class_names' is no list of names: write the file again.")
+        names = tuple(check_class_names(listed))
 
     def read(name: str) -> np.ndarray | None:
         if name not in table.column_names:
@@ -56,14 +60,50 @@ def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
                 f"column {name!r} holds {column.type}; a picture of several classes is a row for each of them, with "
                 "the same id and a weight."
             )
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
         if column.null_count:
             row = column.is_null().index(True).as_py()
             raise ConfembError(f"row {row} has no value in column {name!r}: fill it or leave the row out.")
-        return np.asarray(column.to_numpy())
+        try:
+            if pa.types.is_dictionary(column.type):
+                # Every cell is a reference to one of the few values: a long one is in memory once.
+                chunks = [
+                    np.array(chunk.dictionary.to_pylist(), dtype=object)[chunk.indices.to_numpy(zero_copy_only=False)]
+                    for chunk in column.chunks
+                ]
+                return np.concatenate(chunks) if chunks else np.empty(0, object)
+            return np.asarray(column.to_numpy())
+        except (pa.ArrowException, UnicodeDecodeError, ValueError, IndexError, OverflowError) as error:
+            raise ConfembError(f"column {name!r} is broken ({error}): write the file again.") from error
 
     return _from_columns(read, table.column_names, names, lambda row: f"row {row}", metadata)
+
+
+def _read_table(data: bytes) -> Any:
+    """Return those columns of a Parquet file's bytes that predictions have, texts as dictionaries.
+
+    Raises:
+        ConfembError: two columns of one name, or more rows than may be unpacked.
+        pyarrow.ArrowException, OSError: a broken file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pq.ParquetFile(pa.BufferReader(data)).schema_arrow
+    names = schema.names
+    if twice := repeated(names):
+        raise ConfembError(f"it has {quoted_list(twice)} as two columns: rename one of them.")
+    wanted = [name for name in names if _COLUMN.fullmatch(name)]
+    if not wanted:
+        raise ConfembError(f"its columns are {quoted_list(names, limit=12)}, and predictions need 'label' and 'top1'.")
+    texts = [name for name in wanted if not pa.types.is_nested(schema.field(name).type)]
+    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+    # Equal values are packed without end: the rows, not the bytes, say what a column takes.
+    if file.metadata.num_rows * len(wanted) * _CELL_BYTES > files.MOST_UNPACKED:
+        raise ConfembError(
+            f"it claims {file.metadata.num_rows:,} rows, which would take more than the {files.MOST_UNPACKED:,} bytes "
+            "allowed: split it."
+        )
+    return file.read(columns=wanted)
 
 
 def _from_columns(
@@ -77,7 +117,8 @@ def _from_columns(
     k = sum(1 for name in header if _TOP_COLUMN.fullmatch(name))
     names = ["label", *(f"top{rank + 1}" for rank in range(max(k, 1)))]
     prob_names = [f"prob{rank + 1}" for rank in range(k)]
-    absent = [name for name in names if name not in header]
+    there = set(header)
+    absent = [name for name in names if name not in there]
     if absent:
         raise ConfembError(
             f"there is no column {absent[0]!r}; its columns are {quoted_list(header, limit=12)}, and predictions need "
@@ -137,6 +178,8 @@ def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int) -> Predicti
             f"holds {quoted_list(contents)}."
         )
     values, labels = contents[forms[0]], contents["labels"]
+    if values.size == 0:
+        raise ConfembError(f"{forms[0]!r} has shape {values.shape} and holds nothing: give at least one row.")
     if labels.ndim not in (1, 2) or values.ndim != 2 or len(labels) != len(values):
         raise ConfembError(
             f"'labels' has shape {labels.shape} and {forms[0]!r} {values.shape}; they must be (N,) and "
@@ -144,7 +187,7 @@ def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int) -> Predicti
         )
     names = given
     if "class_names" in contents:
-        names = tuple(check_class_names([str(name) for name in contents["class_names"].tolist()]))
+        names = tuple(check_class_names([str(name) for name in contents["class_names"].reshape(-1).tolist()]))
     if labels.ndim == 2:
         contents, names = _one_label_a_row(contents, forms[0], names)
         values, labels = contents[forms[0]], contents["labels"]

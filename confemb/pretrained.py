@@ -16,6 +16,7 @@ from confemb.classifiers.imagenet import imagenet_classes
 from confemb.classifiers.preprocessing import Preprocessing
 from confemb.datasets import Progress
 from confemb.errors import ConfembError, unknown_name
+from confemb.files import parse_json
 from confemb.hugging_face import CONFIG, Description, describe_folder
 from confemb.predictions import check_class_names
 from confemb.weight_names import Naming, find_naming
@@ -138,10 +139,10 @@ def _description(where: str, path: Path, checkpoint: Checkpoint) -> Description:
     if METADATA not in checkpoint.metadata:
         return Description()
     try:
-        about = json.loads(checkpoint.metadata[METADATA])
+        about = parse_json(checkpoint.metadata[METADATA], where=f"the metadata in {where}")
         options, names = dict(about["options"]), tuple(str(name) for name in about["class_names"])
         classifier, preprocessing = str(about["classifier"]), about["preprocessing"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfembError(f"the metadata in {where} is not what confemb writes ({error!r}).") from error
     return Description(classifier, options, Preprocessing.from_dict(preprocessing, where=where), names)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from confemb import __version__
 from confemb.errors import ConfembError
-from confemb.files import make_folder, sha256_file, write_json
+from confemb.files import make_folder, parse_json, read_bytes, sha256_file, write_json
 
 MANIFEST = "manifest.json"
 _PACKAGES = (
@@ -39,13 +39,15 @@ class Manifest:
         self.folder = folder
         self.values: dict[str, Any] = {"confemb": __version__, "stages": {}}
         path = folder / MANIFEST
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not path.exists():
             return
-        except (OSError, ValueError) as error:
-            raise ConfembError(f"cannot read {path}: {error}; remove it to run every stage anew.") from error
-        if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+        try:
+            content = parse_json(read_bytes(path), where=str(path))
+        except ConfembError as error:
+            raise ConfembError(
+                f"cannot read the manifest: {str(error).rstrip('.')}; remove it to run every stage anew."
+            ) from error
+        if not isinstance(content, dict) or not _are_stages(content.get("stages")):
             raise ConfembError(f"{path} is no confemb manifest; choose another folder, or remove it.")
         self.values = content
 
@@ -88,6 +90,17 @@ class Manifest:
         self.values["confemb"] = __version__
         make_folder(self.folder)
         write_json(self.folder / MANIFEST, self.values)
+
+
+def _are_stages(stages: Any) -> bool:
+    """Tell whether a manifest's stages are what `record` makes: a key, and the hash of each file in the folder."""
+    return isinstance(stages, dict) and all(
+        isinstance(record, dict)
+        and isinstance(record.get("key"), str)
+        and isinstance(record.get("files"), dict)
+        and all(isinstance(digest, str) for digest in record["files"].values())
+        for record in stages.values()
+    )
 
 
 def stage_key(*parts: Any) -> str:

@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from confemb.bootstrap import CellResampling, PictureResampling, Resampling
+from confemb.class_cells import parse_csv
 from confemb.embedders import ClassifierEmbedder, Embedder, embed_runs, is_deterministic, make_pair_embedder
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
-from confemb.experiment import EmbeddingSection, PairsSection, UncertaintySection, reference_names
-from confemb.files import make_folder
+from confemb.experiment import EmbeddingSection, PairsSection, ReportSection, UncertaintySection
+from confemb.files import make_folder, read_text
 from confemb.pairs import PairCounts
 from confemb.prediction_files import load_predictions, save_predictions
 from confemb.predictions import Predictions
 from confemb.progress import Display
-from confemb.provenance import Manifest, stage_key, versions
+from confemb.provenance import MANIFEST, Manifest, stage_key, versions
 from confemb.references import left_out, open_reference
 from confemb.statistics import group_of
 from confemb.uncertainty import UNCERTAINTY_FILES, Uncertainty, choose_effort, measure_uncertainty
@@ -226,23 +228,22 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> str:
     manifest = open_result(folder)
     values = manifest.values
     (display or Display()).stage("report: tables, figures, report.html")
-    shown = values["experiment"]["report"] if "experiment" in values else values["report"]
+    title, description, shown = _said(manifest)
     runs = EmbeddingRuns.load(folder / RUNS)
     predictions, history, examples = (manifest.file(name) for name in (PREDICTIONS, HISTORY, EXAMPLES))
     summary = write_report(
         Result(
-            title=values["title"],
-            description=values["description"],
+            title=title,
+            description=description,
             counts=PairCounts.load(folder / PAIRS),
             runs=runs,
             manifest=values,
             predictions=None if predictions is None else load_predictions(predictions),
-            history=None if history is None else pd.read_csv(history),
+            history=None if history is None else load_history(history),
             examples=None if examples is None else load_examples(examples),
-            groups=shown["groups"],
-            references=[_known_reference(name, runs.class_names) for name in reference_names(shown.get("reference"))],
-            # A result of an earlier version does not say.
-            item=shown.get("item", "picture"),
+            groups=shown.groups,
+            references=[_known_reference(name, runs.class_names) for name in shown.references],
+            item=shown.item,
             uncertainty=load_uncertainty(manifest),
             deterministic=manifest.stages["embed"].get("deterministic", False),
             from_classifier=manifest.stages["embed"].get("looks_into_classifier", False),
@@ -261,6 +262,37 @@ def open_result(folder: Path) -> Manifest:
         if manifest.file(name) is None or not (folder / name).is_file():
             raise ConfembError(f"{folder} holds no finished result ({name} is missing); run the experiment first.")
     return manifest
+
+
+def _said(manifest: Manifest) -> tuple[str, str, ReportSection]:
+    """Return the title, the description and what the report shows; raises ConfembError where a manifest has others."""
+    values = manifest.values
+    try:
+        shown = values["experiment"]["report"] if "experiment" in values else values["report"]
+        # What a result of an earlier version does not say has its default.
+        return str(values["title"]), str(values["description"]), ReportSection.model_validate(shown)
+    # pydantic's errors are ValueErrors.
+    except (KeyError, TypeError, ValueError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else repr(error)
+        raise ConfembError(
+            f"{manifest.folder / MANIFEST} does not say what to report ({reason}): run the experiment again."
+        ) from error
+
+
+def load_history(path: Path) -> pd.DataFrame:
+    """Read a training's history: a column `epoch` and others, numbers only, empty cells as NaN.
+
+    Raises:
+        ConfembError: another file.
+    """
+    header, *rows = parse_csv(read_text(path), where=str(path))
+    try:
+        history = pd.DataFrame([[float(cell or "nan") for cell in row] for row in rows], columns=header)
+    except ValueError as error:
+        raise ConfembError(f"{path} is no history of a training: {error}.") from error
+    if "epoch" not in history:
+        raise ConfembError(f"{path} is no history of a training: it has no column 'epoch'.")
+    return history
 
 
 def _known_reference(name: str, class_names: Sequence[str]) -> "KnownReference":

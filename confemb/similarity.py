@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from confemb.class_cells import parse_csv
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import write_text
+from confemb.files import read_text, write_text
 from confemb.predictions import check_class_names
 
 
@@ -102,18 +103,23 @@ class SimilarityMatrix:
     @classmethod
     def load_matrix(cls, path: str | os.PathLike[str]) -> "SimilarityMatrix":
         """Read a square CSV; raises ConfembError where header and index differ or a cell is no number."""
-        try:
-            # keep_default_na=False: a class may be called "null" or "NA".
-            frame = pd.read_csv(path, index_col=0, keep_default_na=False, na_values={}, dtype=str)
-            values = frame.replace("", "nan").to_numpy().astype(np.float64)
-        except OSError as error:
-            raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
-        except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
-            raise ConfembError(f"{path} is no square similarity matrix: {error}.") from error
-        header, index = ([plain_cell(str(name)) for name in axis] for axis in (frame.columns, frame.index))
+        where = os.fspath(path)
+        first, *rows = parse_csv(read_text(path), where=where, skip_blanks=False)
+        header, index = ([plain_cell(name) for name in names] for names in (first[1:], [row[0] for row in rows]))
         if header != index:
             raise ConfembError(f"{path}: its header and its first column must name the same classes in the same order.")
-        return cls(values, tuple(header))
+        values = np.empty((len(rows), len(rows)))
+        for line, row in enumerate(rows):
+            try:
+                values[line] = [float(cell or "nan") for cell in row[1:]]
+            except ValueError as error:
+                raise ConfembError(f"{path} is no square similarity matrix: line {line + 2}, {error}.") from error
+        if np.isinf(values).any():
+            raise ConfembError(f"{path} holds a similarity that is not finite: mend it, or leave the cell empty.")
+        try:
+            return cls(values, tuple(header))
+        except ConfembError as error:
+            raise ConfembError(f"{path}: {error}") from error
 
 
 # What a spreadsheet takes for the beginning of a formula.

@@ -1,12 +1,12 @@
 """How much of a result is chance: measures intervals over pictures and reliability, keeps both in files."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from confemb.basins import two_values
 from confemb.bootstrap import Resampling, replicate_cosines, runs_of
@@ -16,10 +16,8 @@ from confemb.errors import ConfembError
 from confemb.files import read_bytes, write_json
 from confemb.intervals import SOURCES, SimilarityInterval, Source, Spread, load_intervals, save_intervals
 from confemb.reliability import (
-    DimensionChoice,
     NeighbourOverlap,
     Reliability,
-    SplitHalf,
     choose_dimension,
     neighbour_overlap,
     neighbours_shown,
@@ -116,23 +114,11 @@ class Uncertainty:
 
 def _load_reliability(path: Path) -> Reliability:
     try:
-        found = json.loads(read_bytes(path))
-        half, dimension = found["split_half"], found["dimension"]
-        return Reliability(
-            None if half is None else SplitHalf(tuple(half["spearman"])),
-            tuple(NeighbourOverlap(**overlap) for overlap in found["overlaps"]),
-            None
-            if dimension is None
-            else DimensionChoice(
-                tuple(dimension["dims"]),
-                tuple(dimension["scores"]),
-                tuple(dimension["errors"]),
-                dimension["ceiling"],
-                dimension["used"],
-            ),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfembError(f"cannot read the reliability in {path}: {error!r}.") from error
+        # JSON has lists where the record has tuples; other types, and other names, are refused.
+        return TypeAdapter(Reliability).validate_json(read_bytes(path))
+    except (ValidationError, RecursionError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "it is nested too deeply"
+        raise ConfembError(f"cannot read the reliability in {path}: {reason}.") from error
 
 
 def intervals_by_source(summary: RunSummary, runs: int, uncertainty: Uncertainty) -> dict[Source, SimilarityInterval]:

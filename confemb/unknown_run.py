@@ -9,8 +9,9 @@ import numpy as np
 from confemb.embedders import embed_runs, make_pair_embedder
 from confemb.errors import ConfembError
 from confemb.experiment import Experiment
-from confemb.files import read_arrays, read_bytes, whole_file
+from confemb.files import read_bytes, whole_file
 from confemb.hold_out import BELOW
+from confemb.npz import read_record
 from confemb.pairs import count_pairs
 from confemb.pipeline import WEIGHTS, Run
 from confemb.predictions import predictions_from_scores
@@ -125,7 +126,7 @@ def held_out_logits(experiment: Experiment, folder: Path, *, display: Display | 
         with whole_file(folder / LOGITS) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes them for its own option
         run.manifest.record("logits", key, [LOGITS])
-    arrays = read_arrays(read_bytes(folder / LOGITS), ("learned_logits", "logits"))
+    arrays = read_record(read_bytes(folder / LOGITS), {"learned_logits": ("f", 2), "logits": ("f", 2)})
     known = learned.class_names
     places = np.array([known.index(name) if name in known else -1 for name in test.class_names])
     return HeldOut(

@@ -162,7 +162,7 @@ def test_a_missing_key_is_named(write):
     with pytest.raises(ConfembError, match=r"mine\.toml lacks the key 'training\.learning_rate'; add it"):
         load_experiment(write(BASE.replace("learning_rate = 0.1", "")))
     with pytest.raises(ConfembError, match=r"mine\.toml lacks the key 'dataset'; add it"):
-        load_experiment(write(""))
+        load_experiment(write("# nothing"))
 
 
 def test_set_reads_numbers_strings_and_lists(write):

@@ -1,11 +1,23 @@
+import gzip
 import hashlib
 import json
 import os
+import time
 
 import pytest
 
+from confemb import files
 from confemb.errors import ConfembError, quoted_list, unknown_name
-from confemb.files import make_folder, read_arrays, read_bytes, sha256_file, whole_file, write_json, write_text
+from confemb.files import (
+    make_folder,
+    parse_json,
+    read_bytes,
+    sha256_file,
+    unpacked_gzip,
+    whole_file,
+    write_json,
+    write_text,
+)
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 
@@ -68,8 +80,59 @@ def test_reading(tmp_path):
     for wrong, sentence in ((path, "is empty"), (tmp_path / "none", "does not exist"), (tmp_path, "is a folder")):
         with pytest.raises(ConfembError, match=sentence):
             read_bytes(wrong)
-    with pytest.raises(ConfembError, match="broken or no NPZ file at all"):
-        read_arrays(b"abc", ["labels"])
+
+
+def test_pipes_and_devices_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(ConfembError, match="is a pipe or a device, no file"):
+            read_bytes(path)
+    with pytest.raises(ConfembError, match="is no path"):
+        read_bytes("a\0b")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(ConfembError, match="cannot read .*circle: Too many levels"):
+        read_bytes(tmp_path / "circle")
+
+
+def test_json_that_is_nested_or_no_json_is_refused():
+    assert parse_json(b'\xef\xbb\xbf{"a": [1]}', where="x") == {"a": [1]}
+    for content in (b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000):
+        with pytest.raises(ConfembError, match="x is no (valid )?JSON"):
+            parse_json(content, where="x")
+    for content in (b"", b"{", b"9" * 5_000, b"\xff"):
+        with pytest.raises(ConfembError, match="^x is no"):
+            parse_json(content, where="x")
+
+
+def test_a_gzip_bomb_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MOST_UNPACKED", 1_000_000)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(10_000_000)))
+    (tmp_path / "small.gz").write_bytes(gzip.compress(b"a\nb"))
+    with unpacked_gzip(tmp_path / "small.gz") as file:
+        assert file.readline() == b"a\n"
+        assert file.read() == b"b"
+    with (
+        pytest.raises(ConfembError, match="holds more than 1,000,000 bytes unpacked"),
+        unpacked_gzip(tmp_path / "bomb.gz") as file,
+    ):
+        file.read()
+
+
+def test_an_error_is_one_line_whatever_it_quotes():
+    said = str(ConfembError("a file called \x1b[2Jx\n\u202eevil has " + "9" * 100_000 + "\x00: mend it."))
+    assert said.startswith(r"a file called \x1b[2Jx \u202eevil has 999")
+    assert said.isprintable()
+    assert len(said) < 1_600
+    assert said.endswith("9\\x00: mend it.")
+    assert str(ConfembError("cannot read it: 'k'")) == "cannot read it: 'k'."
+
+
+def test_a_near_name_is_not_sought_without_end():
+    known = [f"{i:06}" + "a" * 300 for i in range(30_000)]
+    started = time.monotonic()
+    assert "did you mean" not in str(unknown_name("class", "a" * 300, known))
+    assert "did you mean" not in str(unknown_name("class", "b" * 100_000, ["b" * 99_999]))
+    assert time.monotonic() - started < 5
 
 
 def test_lists_of_names_are_cut():

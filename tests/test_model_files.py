@@ -23,10 +23,10 @@ def test_one_file_of_many_classifiers(tmp_path):
     assert load_many(tmp_path / "many.npz", class_names=["a", "b", "c"])["top2"].class_names == ("a", "b", "c")
     np.savez(tmp_path / "named.npz", labels=labels, class_names=np.array(["u", "v", "w"]), **arrays)
     assert load_many(tmp_path / "named.npz")["top1"].class_names == ("u", "v", "w")
-    with pytest.raises(ConfembError, match=r"many.npz, top1: row 1 has the label 1"):
+    with pytest.raises(ConfembError, match=r"many.npz: row 1 has the class index 1 in column 'labels'"):
         load_many(tmp_path / "many.npz", class_names=["a"])
     np.savez(tmp_path / "none.npz", labels=labels)
-    with pytest.raises(ConfembError, match="no array of whole numbers beside labels"):
+    with pytest.raises(ConfembError, match="no array of whole numbers, .N,. or .N, k., beside labels"):
         load_many(tmp_path / "none.npz")
 
 

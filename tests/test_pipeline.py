@@ -341,7 +341,7 @@ def test_folders_that_cannot_be_used(tmp_path, predictions, finished):
     with pytest.raises(ConfembError, match="cannot make the folder .*file"):
         run_experiment(mini(), tmp_path / "file" / "out")
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(ConfembError, match=r"cannot read .*manifest\.json: .*; remove it to run every stage anew"):
+    with pytest.raises(ConfembError, match=r"cannot read .*manifest\.json .*; remove it to run every stage anew"):
         run_experiment(mini(), tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
     with pytest.raises(ConfembError, match=r"manifest\.json is no confemb manifest"):

@@ -297,7 +297,7 @@ def test_unknown_names_and_labels_out_of_range(tmp_path):
         ({"labels": np.array([0, 1]), "probs": np.eye(2) * 2}, "row 0 has the probability 2.0"),
         ({"labels": np.array([0, 1]), "probs": np.array([["a"], ["b"]])}, "must hold numbers"),
         ({"labels": np.array([0, 1]), "topk": np.eye(2)}, "'topk' holds float64"),
-        ({"labels": np.array([0, 1]), "topk": np.empty((2, 0), int)}, "no predicted classes"),
+        ({"labels": np.array([0, 1]), "topk": np.empty((2, 0), int)}, "holds nothing"),
         ({"labels": np.array(["a", "b"]), "probs": np.eye(2)}, "unknown class 'a'"),
         ({"labels": np.array([0]), "topk": np.array([[0]]), "class_names": np.array(["a", "a"])}, "'a' stands twice"),
         ({"labels": np.array([0]), "topk": np.array([[0]]), "class_names": np.array([None, 1])}, "pickled objects"),

@@ -104,7 +104,7 @@ def test_the_hash_is_of_the_weights_wherever_they_came_from(torch_tensors, torch
 def test_metadata_that_is_not_ours_is_refused(torch_file, tmp_path):
     arrays = load_file(torch_file)
     for about, message in (
-        ("{", "the metadata in .* is not what confemb writes"),
+        ("{", "the metadata in .* is no valid JSON"),
         (json.dumps({"classifier": "resnet18"}), "the metadata in .* is not what confemb writes"),
         (
             json.dumps({"classifier": "resnet18", "options": {}, "class_names": NAMES, "preprocessing": {"crop": 3}}),
@@ -286,7 +286,7 @@ def test_a_hugging_face_folder_of_another_kind_is_refused(folder, config, prepro
 
 def test_a_broken_description_is_refused(folder):
     place = folder(tensors={"a": np.zeros(1)})
-    for content, message in (("{", "config.json is no JSON"), ("[]", "must hold keys and values")):
+    for content, message in (("{", "config.json is no valid JSON"), ("[]", "must hold keys and values")):
         (place / "config.json").write_text(content)
         with pytest.raises(ConfembError, match=message):
             load_pretrained(place)

@@ -75,7 +75,7 @@ def test_names_survive_the_file(tmp_path):
         (",cat,dog\ncat,1,x\ndog,x,1\n", "no square similarity matrix"),
         (",cat,dog\ncat,1,2\n", "must name the same classes"),
         (",cat,dog\ncat,1,2\ndog,3,1\n", "must be symmetric"),
-        ("", "no square similarity matrix"),
+        ("", "is empty"),
     ],
 )
 def test_broken_matrix_files(tmp_path, text, sentence):

@@ -102,7 +102,7 @@ def test_a_missing_file_is_named(network, tmp_path):
 @pytest.mark.parametrize("damage", [lambda b: b[:-7], lambda b: b[:4], lambda b: b"", lambda b: b"PK\x03\x04" * 50])
 def test_a_broken_file_is_refused(network, saved, damage):
     saved.write_bytes(damage(saved.read_bytes()))
-    with pytest.raises(ConfembError, match=r"weights\.safetensors is no readable safetensors file"):
+    with pytest.raises(ConfembError, match=r"weights\.safetensors is (no readable safetensors file|empty)"):
         load_weights(network, saved)
 
 

@@ -1,6 +1,5 @@
 """Commands for word vectors: `confemb words vectors | nouns | similarity | nearest | analogy | translate`."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -200,11 +199,13 @@ def _vectors(file: Path) -> "WordVectors":
 
 def _made_by(file: Path) -> str | None:
     """Return which activations visual vectors are of, where their manifest lies beside them."""
+    from confemb.files import parse_json, read_bytes
     from confemb.words.visual import MANIFEST
 
+    about = file.with_name(file.name + MANIFEST)
     try:
-        return str(json.loads(file.with_name(file.name + MANIFEST).read_text(encoding="utf-8"))["activations"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(parse_json(read_bytes(about), where=str(about))["activations"])
+    except (ConfembError, KeyError, TypeError):
         return None
 
 

@@ -102,7 +102,7 @@ class ArrayCache:
                 return None
             for split, about in info["splits"].items():
                 self._arrays(split, tuple(about["shape"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         return info
 

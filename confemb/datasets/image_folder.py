@@ -10,7 +10,8 @@ import numpy as np
 from confemb.datasets import Dataset, Progress
 from confemb.datasets.cache import ArrayCache, Contents, SplitRows, cache_root
 from confemb.datasets.pictures import decode_picture
-from confemb.errors import ConfembError, quoted_list, unknown_name
+from confemb.errors import ConfembError, quoted_list, repeated, unknown_name
+from confemb.files import read_text
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 CLASSES_FILE = "classes.txt"
@@ -128,11 +129,8 @@ def class_order(folder: Path, found: set[str]) -> list[str]:
     path = folder / CLASSES_FILE
     if not path.is_file():
         return sorted(found)
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise ConfembError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    if twice := repeated(names):
         raise ConfembError(f"{path} names {quoted_list(twice)} twice: name each class folder once.")
     if unknown := [name for name in names if name not in found]:
         raise ConfembError(f"{path} names {quoted_list(unknown)}, but there is no such class folder: mend the name.")

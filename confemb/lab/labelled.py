@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from confemb.errors import ConfembError, quoted_list, unknown_name
-from confemb.files import read_arrays, read_bytes, read_lines, whole_file
+from confemb.files import read_bytes, read_lines, whole_file
+from confemb.npz import read_arrays
 from confemb.predictions import check_class_names
 from confemb.words.vectors import WordVectors
 

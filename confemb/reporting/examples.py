@@ -5,7 +5,8 @@ import os
 import numpy as np
 
 from confemb.errors import ConfembError
-from confemb.files import read_arrays, read_bytes, whole_file
+from confemb.files import read_bytes, whole_file
+from confemb.npz import read_record
 from confemb.predictions import Predictions
 from confemb.reporting.result import Examples
 
@@ -44,10 +45,10 @@ def save_examples(examples: Examples, path: str | os.PathLike[str]) -> None:
 
 def load_examples(path: str | os.PathLike[str]) -> Examples:
     """Read what `save_examples` wrote; raises ConfembError for anything else."""
-    names = ("images", "labels", "top_classes", "top_probs", "ids")
+    names = {"images": ("u", 4), "labels": ("iu", 1), "top_classes": ("iu", 2), "top_probs": ("f", 2), "ids": ("U", 1)}
     try:
-        arrays = read_arrays(read_bytes(path), names)
+        arrays = read_record(read_bytes(path), names)
         images, labels, top_classes, top_probs, ids = (arrays[name] for name in names)
         return Examples(images, labels, top_classes, top_probs, ids.astype(object))
-    except (KeyError, ConfembError) as error:
+    except ConfembError as error:
         raise ConfembError(f"cannot read the example pictures in {path}: {error}") from error

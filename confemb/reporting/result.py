@@ -9,7 +9,7 @@ import numpy as np
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
 from confemb.pairs import PairCounts
-from confemb.predictions import Predictions
+from confemb.predictions import Predictions, check_indices
 from confemb.references import NoiseCeiling
 from confemb.similarity import SimilarityMatrix
 from confemb.uncertainty import Uncertainty
@@ -42,6 +42,11 @@ class Examples:
         lengths = {len(getattr(self, what)) for what in ("images", "labels", "top_classes", "top_probs", "ids")}
         if len(lengths) > 1:
             raise ConfembError(f"the example pictures' arrays have unequal lengths: {sorted(lengths)}.")
+        if self.top_classes.shape != self.top_probs.shape or self.images.shape[3:] not in ((1,), (3,)):
+            raise ConfembError(
+                f"the example pictures have shape {self.images.shape}, their classes {self.top_classes.shape} and "
+                f"probabilities {self.top_probs.shape}, which do not fit."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,12 @@ class Result:
         """Raise ConfembError where counts and embedding are not of the same classes."""
         if self.counts.class_names != self.runs.class_names:
             raise ConfembError("the pair counts and the embedding are not of the same classes in the same order.")
+        if any(interval.class_names != self.counts.class_names for interval in self.uncertainty.intervals):
+            raise ConfembError("the intervals and the embedding are not of the same classes in the same order.")
+        if self.examples is not None:
+            names = (self.counts if self.predictions is None else self.predictions).class_names
+            for what in (self.examples.labels, self.examples.top_classes):
+                check_indices(what, len(names), what="class of an example picture")
 
     @property
     def reference(self) -> SimilarityMatrix | None:

@@ -11,7 +11,7 @@ import numpy as np
 from confemb.classifiers.imagenet import imagenet_classes
 from confemb.datasets import Dataset
 from confemb.datasets.image_folder import SUFFIXES
-from confemb.errors import ConfembError, quoted_list
+from confemb.errors import ConfembError, quoted_list, repeated
 from confemb.files import read_lines
 
 # A file, a file's bytes, or (H, W, 1 or 3) uint8 pixels.
@@ -110,7 +110,7 @@ class DatasetPictures:
     def __init__(self, dataset: Dataset) -> None:
         self.name = f"{dataset.name} {dataset.split}"
         self.words = tuple(word_of(name) for name in dataset.class_names)
-        if twice := sorted({word for word in self.words if self.words.count(word) > 1}):
+        if twice := repeated(self.words):
             raise ConfembError(f"several classes of {self.name} give the word {quoted_list(twice)}: rename them.")
         self._dataset = dataset
         self._label = {word: label for label, word in enumerate(self.words)}

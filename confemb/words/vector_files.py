@@ -1,33 +1,27 @@
 """Files of word vectors: GloVe text, word2vec text and binary, plain, gzipped or zipped."""
 
-import gzip
+import array
+import lzma
 import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from confemb.errors import ConfembError, quoted_list, unknown_name
+from confemb.files import bounded, open_file, unpacked_gzip
 
 BINARY = ".bin"
 # A word, and a line of text of so many numbers, is never longer; a file of something else is noticed early.
-LONGEST_WORD, LONGEST_LINE = 2_000, 1_000_000
+LONGEST_WORD, LONGEST_LINE, LONGEST_VECTOR = 2_000, 1_000_000, 100_000
 
 
-class _Reader(Protocol):
-    """The part of an open file that is used."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def readline(self, size: int, /) -> bytes: ...
-
-
-def read_vectors(path: str | os.PathLike[str], limit: int | None = None) -> tuple[list[str], np.ndarray]:
+def read_vectors(path: str | os.PathLike[str], limit: int | None = None) -> tuple[Iterable[str], np.ndarray]:
     """Read a file of word vectors.
 
     Text begins with the counts of words and numbers (word2vec) or with the first word at once (GloVe). A line is a
@@ -49,16 +43,15 @@ def read_vectors(path: str | os.PathLike[str], limit: int | None = None) -> tupl
         with _opened(Path(path)) as (file, name):
             binary = BINARY in Path(name).suffixes[-2:]
             return (_read_binary if binary else _read_text)(file, path, limit)
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        raise ConfembError(f"{path} is truncated or broken ({error}): get it again.") from error
-    except OSError as error:
-        raise ConfembError(f"cannot read {path}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise ConfembError(f"{path} is not UTF-8 text: a binary file's name must end in {BINARY}.") from error
+    # Of packed files: what is no gzip, a packing that Python has not, a password.
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
+        raise ConfembError(f"{path} is truncated or broken ({error}): get it again.") from error
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[_Reader, str]]:
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
     """Open a file for reading, unpacked; with the name that says what it is."""
     if path.parent.suffix == ".zip" and path.parent.is_file():
         with _member(path.parent, path.name) as found:
@@ -67,17 +60,17 @@ def _opened(path: Path) -> Iterator[tuple[_Reader, str]]:
         with _member(path, None) as found:
             yield found
     elif path.suffix == ".gz":
-        with gzip.open(path) as unpacked:
+        with unpacked_gzip(path) as unpacked:
             yield unpacked, path.name
     else:
-        with open(path, "rb") as plain:
+        with open_file(path) as plain:
             yield plain, path.name
 
 
 @contextmanager
-def _member(path: Path, name: str | None) -> Iterator[tuple[_Reader, str]]:
+def _member(path: Path, name: str | None) -> Iterator[tuple[BinaryIO, str]]:
     """Open one of a zip's files, the only one where none is named."""
-    with zipfile.ZipFile(path) as archive:
+    with open_file(path) as plain, zipfile.ZipFile(plain) as archive:
         names = [each for each in archive.namelist() if not each.endswith("/")]
         if name is None and len(names) != 1:
             first = f", as {path / Path(names[0]).name}" if names else ""
@@ -87,26 +80,47 @@ def _member(path: Path, name: str | None) -> Iterator[tuple[_Reader, str]]:
         if chosen is None:
             raise unknown_name("file", name or "", by_name, where=str(path))
         with archive.open(chosen) as member:
-            yield member, chosen
+            yield bounded(cast(BinaryIO, member), str(path)), chosen
 
 
 def _counts(line: bytes) -> tuple[int, int] | None:
     """Return what a word2vec header says, or None for another line."""
     parts = line.split()
-    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdigit() for part in parts) else None
+    whole = len(parts) == 2 and all(part.isdigit() and len(part) < 19 for part in parts)
+    return (int(parts[0]), int(parts[1])) if whole else None
 
 
-def _read_text(file: _Reader, path: object, limit: int | None) -> tuple[list[str], np.ndarray]:
+class _Vectors:
+    """The words and numbers of a file, as they are read: the numbers in one growing block."""
+
+    def __init__(self, path: object) -> None:
+        self._path = path
+        self._numbers = array.array("f")
+        # A dict, which keeps the order and notices a word that comes twice at once: a small packed file can repeat a
+        # line without end.
+        self.words: dict[str, None] = {}
+
+    def add(self, token: bytes, numbers: np.ndarray) -> None:
+        word = token.decode()
+        if word in self.words:
+            raise ConfembError(f"{self._path}: the word {word!r} has two vectors: keep one of them.")
+        self.words[word] = None
+        self._numbers.frombytes(numbers.tobytes())
+
+    def matrix(self) -> np.ndarray:
+        return np.frombuffer(self._numbers, np.float32).reshape(len(self.words), -1).copy()
+
+
+def _read_text(file: BinaryIO, path: object, limit: int | None) -> tuple[Iterable[str], np.ndarray]:
     line, number = file.readline(LONGEST_LINE), 1
     if not line:
         raise ConfembError(f"{path} is empty.")
     said = _counts(line)
     if said is not None:
         line, number = file.readline(LONGEST_LINE), 2
-    words: list[str] = []
-    rows: list[np.ndarray] = []
+    found = _Vectors(path)
     dim = said[1] if said is not None else None
-    while line and (limit is None or len(words) < limit):
+    while line and (limit is None or len(found.words) < limit):
         word, _, numbers = line.partition(b" ")
         values = _numbers(numbers)
         dim = len(values) if dim is None and word else dim
@@ -119,13 +133,12 @@ def _read_text(file: _Reader, path: object, limit: int | None) -> tuple[list[str
                 f"{path}, line {number}: expected a word and {dim or 'its'} numbers; the file is truncated, "
                 "or no file of word vectors."
             )
-        words.append(word.decode())
-        rows.append(values)
+        found.add(word, values)
         line, number = file.readline(LONGEST_LINE), number + 1
-    _check_count(path, said, len(words), limit)
-    if not words:
+    _check_count(path, said, len(found.words), limit)
+    if not found.words:
         raise ConfembError(f"{path} holds no words.")
-    return words, np.stack(rows)
+    return found.words, found.matrix()
 
 
 def _numbers(text: bytes) -> np.ndarray:
@@ -138,14 +151,15 @@ def _numbers(text: bytes) -> np.ndarray:
             return np.empty(0, np.float32)
 
 
-def _read_binary(file: _Reader, path: object, limit: int | None) -> tuple[list[str], np.ndarray]:
+def _read_binary(file: BinaryIO, path: object, limit: int | None) -> tuple[Iterable[str], np.ndarray]:
     said = _counts(file.readline(LONGEST_WORD))
     if said is None:
         raise ConfembError(f"{path} is no word2vec binary: its first line must be two whole numbers.")
     count, dim = said
+    if not 1 <= dim <= LONGEST_VECTOR:
+        raise ConfembError(f"{path} promises vectors of {dim} numbers; from 1 to {LONGEST_VECTOR} can be read.")
     size = 4 * dim
-    words: list[str] = []
-    rows: list[np.ndarray] = []
+    found = _Vectors(path)
     for _ in range(count if limit is None else min(count, limit)):
         token = bytearray()
         while (byte := file.read(1)) not in (b" ", b""):
@@ -153,14 +167,13 @@ def _read_binary(file: _Reader, path: object, limit: int | None) -> tuple[list[s
             if byte != b"\n":
                 token += byte
             if len(token) > LONGEST_WORD:
-                raise ConfembError(f"{path} is no word2vec binary: word {len(words) + 1} does not end.")
+                raise ConfembError(f"{path} is no word2vec binary: word {len(found.words) + 1} does not end.")
         data = file.read(size)
         if len(data) != size:
             break
-        words.append(token.decode())
-        rows.append(np.frombuffer(data, "<f4"))
-    _check_count(path, said, len(words), limit)
-    return words, np.stack(rows)
+        found.add(bytes(token), np.frombuffer(data, "<f4").astype(np.float32))
+    _check_count(path, said, len(found.words), limit)
+    return found.words, found.matrix()
 
 
 def _check_count(path: object, said: tuple[int, int] | None, found: int, limit: int | None) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from confemb.datasets import Progress
 from confemb.errors import ConfembError, quoted_list
-from confemb.files import make_folder, read_arrays, read_bytes, whole_file, write_json, write_text
+from confemb.files import make_folder, read_bytes, whole_file, write_json, write_text
+from confemb.npz import read_arrays
 from confemb.provenance import stage_key
 from confemb.words.activations import BATCH_SIZE, Activations, Broken, Clock, stream_vectors
 from confemb.words.sources import Picture, PictureSource

@@ -91,7 +91,7 @@ def full_result(*, seeds=4, **changes) -> Result:
         "references": [
             KnownReference("the paper", SimilarityMatrix(reference, ("a", "b", "x")), left_out=("c", "y", "z"))
         ],
-        "uncertainty": some_uncertainty(predictions.class_names),
+        "uncertainty": some_uncertainty(changes.get("counts", predictions).class_names),
     }
     return Result(**(parts | changes))
 

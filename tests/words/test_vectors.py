@@ -131,7 +131,7 @@ def test_files_that_are_wrong_are_refused_in_one_sentence(tmp_path, name, conten
 
 
 def test_missing_files_and_archives_of_several_are_refused(tmp_path):
-    with pytest.raises(ConfembError, match="cannot read"):
+    with pytest.raises(ConfembError, match="does not exist"):
         WordVectors.load(tmp_path / "none.txt")
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a", "a 1")
