@@ -1,4 +1,4 @@
-"""Training: one jit-compiled step with augmentation inside, the batch sharded over all devices, resumable."""
+"""Training: compiled steps with augmentation inside, the batch sharded over all devices or cores, resumable."""
 
 import functools
 import time
@@ -23,8 +23,9 @@ from confemb.errors import ConfembError
 from confemb.experiment import TrainingSection
 from confemb.inference import evaluate
 from confemb.optimisers import make_optimiser
+from confemb.streams import ON_ONE_CORE, in_streams
 
-# On CPUs, a step's batch is computed this many pictures at a time: small enough for the caches.
+# On CPUs, a core computes this many pictures of a batch at a time: few enough for its caches.
 CPU_MICRO_BATCH = 16
 
 
@@ -187,20 +188,24 @@ def _split(network: Network) -> tuple[Any, Any, Any]:
     return graph, params, rest
 
 
-def _micro_batch(mesh: Mesh, batch_size: int, group: int) -> int:
-    """Return how many pictures to compute at a time: whole groups; only a lone CPU gains from fewer than all."""
+def _micro_batch(mesh: Mesh, batch_size: int, group: int) -> int | None:
+    """Return how many pictures a core computes at a time: whole groups; None where the batch is one program.
+
+    Only a lone CPU gains from parts. The number does not depend on the cores, so that neither do the results.
+    """
     if mesh.size > 1 or mesh.devices.flat[0].platform != "cpu":
-        return batch_size
+        return None
     pictures = -(-CPU_MICRO_BATCH // group) * group
-    return pictures if batch_size % pictures == 0 else batch_size
+    return pictures if batch_size % pictures == 0 and batch_size > pictures else None
 
 
 def _make_step(
-    graph: Any, optimiser: optax.GradientTransformation, settings: TrainingSection, seed: int, micro_batch: int
+    graph: Any, optimiser: optax.GradientTransformation, settings: TrainingSection, seed: int, micro_batch: int | None
 ) -> Callable[..., tuple[TrainState, jax.Array]]:
-    """Return the jit-compiled step: (state, totals, images, labels, rows) -> (state, totals).
+    """Return the compiled step: (state, totals, images, labels, rows) -> (state, totals).
 
-    `totals` are the sums of loss and accuracy over the steps of this epoch.
+    `totals` are the sums of loss and accuracy over the steps of this epoch. With a `micro_batch` the gradients of so
+    many pictures each are computed side by side, one on a core; without, the batch is one program.
     """
 
     def loss_of(params: Any, rest: Any, inputs: jax.Array, labels: jax.Array) -> tuple[jax.Array, Any]:
@@ -212,20 +217,18 @@ def _make_step(
         accuracy = (logits.argmax(axis=-1) == labels).mean()
         return loss, (nnx.state(network, nnx.BatchStat), jnp.stack([loss, accuracy]))
 
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def step(
-        state: TrainState, totals: jax.Array, images: jax.Array, labels: jax.Array, rows: jax.Array
-    ) -> tuple[TrainState, jax.Array]:
+    def draw(state: TrainState, images: jax.Array, labels: jax.Array, rows: jax.Array) -> list[Any]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         network = nnx.merge(graph, state.params, state.rest, copy=True)
         inputs, targets = network.augment(key, images[rows]), labels[rows]
-        # Unrolled rather than scanned: inside a loop XLA's CPU backend has only slow convolutions.
-        parts = [
-            jax.grad(loss_of, has_aux=True)(
-                state.params, state.rest, inputs[i : i + micro_batch], targets[i : i + micro_batch]
-            )
-            for i in range(0, len(rows), micro_batch)
-        ]
+        size = micro_batch or len(rows)
+        return [(inputs[i : i + size], targets[i : i + size]) for i in range(0, len(rows), size)]
+
+    def gradient(params: Any, rest: Any, inputs: jax.Array, labels: jax.Array) -> Any:
+        return jax.grad(loss_of, has_aux=True)(params, rest, inputs, labels)
+
+    def update(state: TrainState, totals: jax.Array, parts: list[Any]) -> tuple[TrainState, jax.Array]:
+        # Summed in the parts' order, whichever was ready first.
         gradients, (statistics, measured) = jax.tree.map(lambda *values: sum(values) / len(parts), *parts)
         # Only the statistics: a constant would come out of the mean with its last bits changed.
         rest = nnx.merge_state(state.rest, statistics)
@@ -239,7 +242,27 @@ def _make_step(
             average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, new_params)
         return TrainState(new_params, rest, optimiser_state, average, state.step + 1), totals + measured
 
-    return step
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def at_once(
+        state: TrainState, totals: jax.Array, images: jax.Array, labels: jax.Array, rows: jax.Array
+    ) -> tuple[TrainState, jax.Array]:
+        (batch,) = draw(state, images, labels, rows)
+        return update(state, totals, [gradient(state.params, state.rest, *batch)])
+
+    if micro_batch is None:
+        return at_once
+    drawn = jax.jit(draw)
+    gradient_of = jax.jit(gradient, compiler_options=ON_ONE_CORE)
+    updated = jax.jit(update, donate_argnums=(0, 1))
+
+    def in_parts(
+        state: TrainState, totals: jax.Array, images: jax.Array, labels: jax.Array, rows: jax.Array
+    ) -> tuple[TrainState, jax.Array]:
+        batches = drawn(state, images, labels, rows)
+        parts = in_streams(functools.partial(gradient_of, state.params, state.rest), batches)
+        return updated(state, totals, parts)
+
+    return in_parts
 
 
 def _put_back(network: Network, state: TrainState) -> None:

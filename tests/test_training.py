@@ -269,9 +269,21 @@ def test_a_batch_in_parts_is_a_batch_at_once(in_parts, watched):
         assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
 
 
+def test_which_part_is_ready_first_changes_no_bit(in_parts, watched, monkeypatch):
+    def last_first(gradient, parts):
+        assert len(parts) == 3
+        return [gradient(*part) for part in parts[::-1]][::-1]
+
+    monkeypatch.setattr(training, "in_streams", last_first)
+    _, history, states = watched(4)
+    assert history.drop(columns="seconds").equals(in_parts[1].drop(columns="seconds"))
+    for found, expected in zip(jax.tree.leaves(states), jax.tree.leaves(in_parts[2]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("batch_size", "group", "expected"),
-    [(64, 1, 16), (64, 16, 16), (64, 32, 32), (48, 12, 24), (50, 1, 50), (64, 12, 64)],
+    [(64, 1, 16), (64, 16, 16), (64, 32, 32), (48, 12, 24), (16, 1, None), (50, 1, None), (64, 12, None)],
 )
 def test_a_lone_cpu_computes_whole_groups(batch_size, group, expected):
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("batch",))

@@ -1,7 +1,11 @@
 """Layers the networks share, written for speed on the CPU as well as on accelerators."""
 
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 
@@ -9,42 +13,89 @@ class Constant(nnx.Variable):
     """A saved value that is set before training and never trained (channel means, a fixed filter)."""
 
 
-def max_pool(x: jax.Array, window: int, stride: int, *, same: bool = False) -> jax.Array:
-    """Return the maximum over windows of (N, H, W, C), as the maximum of strided slices.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _max_pool(x: jax.Array, window: int, stride: int, same: bool) -> jax.Array:
+    return _pooled(x, window, stride, same)[0]
 
-    The gradient of slices is several times faster on CPUs than that of `lax.reduce_window`. Padding is
-    none, or TensorFlow's SAME (more at the end than at the beginning).
+
+def max_pool(x: jax.Array, window: int, stride: int, *, same: bool = False) -> jax.Array:
+    """Return the maximum over windows of (N, H, W, C); padding is none, or TensorFlow's SAME (more at the end).
+
+    It is the maximum of strided slices, and a value's gradient comes from those of the windows around it that it won:
+    on CPUs several times faster than `lax.reduce_window`. As there, the first of equal values wins.
     """
-    sizes = []
+    return _max_pool(x, window, stride, same)
+
+
+def _windows(length: int, window: int, stride: int, same: bool) -> tuple[int, tuple[int, int]]:
+    """Return (number of windows, (padding before, padding after)) along one side."""
+    if not same:
+        return (length - window) // stride + 1, (0, 0)
+    count = -(-length // stride)
+    total = max((count - 1) * stride + window - length, 0)
+    return count, (total // 2, total - total // 2)
+
+
+def _pooled(x: jax.Array, window: int, stride: int, same: bool) -> tuple[jax.Array, jax.Array]:
+    """Return each window's maximum and its first place there, dy * window + dx, both (N, H', W', C)."""
+    (height, pad_y), (width, pad_x) = (_windows(length, window, stride, same) for length in x.shape[1:3])
     if same:
-        pads = []
-        for length in x.shape[1:3]:
-            total = max((-(-length // stride) - 1) * stride + window - length, 0)
-            pads.append((total // 2, total - total // 2))
-            sizes.append(-(-length // stride))
-        x = jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=-jnp.inf)
-    else:
-        sizes = [(length - window) // stride + 1 for length in x.shape[1:3]]
-    height, width = ((size - 1) * stride + 1 for size in sizes)
-    pooled = x[:, :height:stride, :width:stride]
+        x = jnp.pad(x, ((0, 0), pad_y, pad_x, (0, 0)), constant_values=-jnp.inf)
+    height, width = (height - 1) * stride + 1, (width - 1) * stride + 1
+    highest = x[:, :height:stride, :width:stride]
+    place = jnp.zeros(highest.shape, jnp.int32)
     for dy in range(window):
         for dx in range(window):
-            if dy or dx:
-                pooled = jnp.maximum(pooled, x[:, dy : dy + height : stride, dx : dx + width : stride])
-    return pooled
+            values = x[:, dy : dy + height : stride, dx : dx + width : stride]
+            place = jnp.where(values > highest, dy * window + dx, place)
+            highest = jnp.maximum(highest, values)
+    return highest, place
 
 
-def local_response_norm(
-    x: jax.Array, *, radius: int = 4, bias: float = 1.0, alpha: float = 0.001 / 9, beta: float = 0.75
-) -> jax.Array:
-    """Divide (N, H, W, C) by (bias + alpha * sum of squares over 2 * radius + 1 neighbouring channels) ** beta.
+def _max_pool_forward(x: jax.Array, window: int, stride: int, same: bool) -> tuple[jax.Array, tuple[Any, ...]]:
+    pooled, place = _pooled(x, window, stride, same)
+    return pooled, (place, *x.shape[1:3])
+
+
+def _max_pool_backward(
+    window: int, stride: int, same: bool, kept: tuple[Any, ...], gradient: jax.Array
+) -> tuple[jax.Array]:
+    place, *lengths = kept
+    # The padded picture in blocks of stride x stride: block (i, j) lies in the windows (i - back, j - back), and its
+    # value at (y, x) is at (y + back * stride, x + back * stride) in such a window.
+    sides = [(length, *_windows(length, window, stride, same)) for length in lengths]
+    blocks = [-(-(length + pad[0]) // stride) for length, _, pad in sides]
+    reach = -(-window // stride)
+    around = [(reach - 1, max(count - had, 0)) for count, (_, had, _) in zip(blocks, sides, strict=True)]
+    gradient = jnp.pad(gradient, ((0, 0), *around, (0, 0)))
+    place = jnp.pad(place, ((0, 0), *around, (0, 0)), constant_values=-1)
+    y, x = (jax.lax.broadcasted_iota(jnp.int32, (1, 1, stride, 1, stride, 1), axis) for axis in (2, 4))
+    found: Any = 0.0
+    for back_y in range(reach):
+        for back_x in range(reach):
+            rows = slice(reach - 1 - back_y, reach - 1 - back_y + blocks[0])
+            columns = slice(reach - 1 - back_x, reach - 1 - back_x + blocks[1])
+            dy, dx = y + back_y * stride, x + back_x * stride
+            won = (place[:, rows, None, columns, None] == dy * window + dx) & (dy < window) & (dx < window)
+            found += jnp.where(won, gradient[:, rows, None, columns, None], 0)
+    found = found.reshape(len(found), blocks[0] * stride, blocks[1] * stride, -1)
+    (height, _, (top, _)), (width, _, (left, _)) = sides
+    return (found[:, top : top + height, left : left + width],)
+
+
+_max_pool.defvjp(_max_pool_forward, _max_pool_backward)
+
+
+def local_response_norm(x: jax.Array, *, radius: int = 4, bias: float = 1.0, alpha: float = 0.001 / 9) -> jax.Array:
+    """Divide (N, H, W, C) by (bias + alpha * sum of squares over 2 * radius + 1 neighbouring channels) ** 0.75.
 
     Source: Krizhevsky et al. 2012, section 3.3, in TensorFlow's form. The sum over neighbouring channels is a
-    product with a banded matrix.
+    product with a banded matrix; the power, which is slow, is made of square roots.
     """
-    channel = jnp.arange(x.shape[-1])
-    band = (jnp.abs(channel[:, None] - channel) <= radius).astype(x.dtype)
-    return x * (bias + alpha * (x * x @ band)) ** -beta
+    channel = np.arange(x.shape[-1])
+    band = jnp.asarray(np.abs(channel[:, None] - channel) <= radius, x.dtype)
+    root = jax.lax.rsqrt(bias + alpha * (x * x @ band))
+    return x * (root * jnp.sqrt(root))
 
 
 class GhostBatchNorm(nnx.Module):

@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from confemb import augmentation
+from confemb.classifiers.convolution import convolve
 from confemb.classifiers.layers import local_response_norm, max_pool
 from confemb.errors import unknown_name
 
@@ -91,8 +92,9 @@ class PaperCnn(nnx.Module):
         """
         if layer is not None and layer not in self.layers:
             raise unknown_name("layer", layer, self.layers, where="the paper's network")
-        x = jax.nn.relu(self.conv1(inputs))
-        x = local_response_norm(max_pool(x, 3, 2, same=True))
+        # Bias and rectifier grow with their input, so after the maximum they give the same and have less to do.
+        x = max_pool(convolve(inputs, self.conv1.kernel[...], 1, 2), 3, 2, same=True)
+        x = local_response_norm(jax.nn.relu(x + self.conv1.bias[...]))  # type: ignore[index]  # there is one
         x = jax.nn.relu(self.conv2(x))
         x = max_pool(local_response_norm(x), 3, 2, same=True)
         x = jax.nn.relu(self.local3(x.reshape(len(x), -1)))
