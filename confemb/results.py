@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from confemb.bootstrap import CellResampling, PictureResampling, Resampling
 from confemb.class_cells import parse_csv
 from confemb.embedders import ClassifierEmbedder, Embedder, embed_runs, is_deterministic, make_pair_embedder
+from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
 from confemb.experiment import EmbeddingSection, PairsSection, ReportSection, UncertaintySection
@@ -82,6 +83,11 @@ def embed_predictions(
     embedder = make_pair_embedder(section.name, section.options)
     groups = {name: list(members) for name, members in (groups or {}).items()}
     group_of(counts.class_names, groups)
+    if len(counts.class_names) > MOST_CLASSES_IN_A_TABLE and (groups or references):
+        raise ConfembError(
+            "groups and references need a table of all pairs of classes, which is made of up to "
+            f"{MOST_CLASSES_IN_A_TABLE:,} classes; here are {len(counts.class_names):,}: leave them out."
+        )
     for reference in references:
         open_reference(reference).similarity(counts.class_names)
     manifest = Manifest(make_folder(folder))
@@ -184,6 +190,9 @@ def measure_chance(
         return
     counts, runs = PairCounts.load(manifest.folder / PAIRS), EmbeddingRuns.load(manifest.folder / RUNS)
     effort = choose_effort(embedder, len(counts.class_names), **section.model_dump())
+    if len(counts.class_names) > MOST_CLASSES_IN_A_TABLE:
+        # An interval for each of some hundred million pairs would fill the memory.
+        return
     if effort.none or (predictions is None and (counts.k > 1 or counts.unit < 1)):
         return
     display.stage(f"uncertainty: {effort.pictures} bootstrap replicates, {effort.split_halves} split halves")
@@ -230,6 +239,8 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> str:
     (display or Display()).stage("report: tables, figures, report.html")
     title, description, shown = _said(manifest)
     runs = EmbeddingRuns.load(folder / RUNS)
+    if len(runs.class_names) > MOST_CLASSES_IN_A_TABLE:
+        return _write_many_classes(runs, manifest, display or Display())
     predictions, history, examples = (manifest.file(name) for name in (PREDICTIONS, HISTORY, EXAMPLES))
     summary = write_report(
         Result(
@@ -251,6 +262,23 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> str:
         folder,
     )
     return f"{summary}\n\nreport: {folder / 'report.html'}"
+
+
+def _write_many_classes(runs: EmbeddingRuns, manifest: Manifest, display: Display) -> str:
+    """Write the report of a result whose classes are too many for a table of all pairs."""
+    from confemb.reporting.many_classes import write_many_classes
+
+    values, folder = manifest.values, manifest.folder
+    with display.bar() as update:
+        return write_many_classes(
+            PairCounts.load(folder / PAIRS),
+            runs,
+            folder,
+            title=values["title"],
+            description=values["description"],
+            manifest=values,
+            progress=lambda done, total: update("neighbours", done, total),
+        )
 
 
 def open_result(folder: Path) -> Manifest:

@@ -12,6 +12,8 @@ import confemb
 
 PACKAGE = Path(confemb.__file__).parent
 HEAVY = {
+    "apache_beam",
+    "faiss",
     "flax",
     "gensim",
     "jax",

@@ -19,6 +19,12 @@ def similar(
     top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 10,
 ) -> None:
     """Print the classes nearest to one, with the interval over each source of uncertainty."""
+    nearest = nearest_of_many(folder, class_name, top)
+    if nearest is not None:
+        width = max(len(name) for name, _ in nearest)
+        for name, cosine in nearest:
+            typer.echo(f"{name:<{width}}  {cosine:+.3f}")
+        return
     similarity, intervals, two = result_uncertainty(folder)
     order = similarity.order_for(class_name)[:top]
     row = similarity.index(class_name)
@@ -33,6 +39,17 @@ def similar(
             if bounds is not None:
                 line += f"  {source} [{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
         typer.echo(line)
+
+
+def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, float]] | None:
+    """Return (class, cosine) of those nearest where the classes are too many for a table of all pairs, else None."""
+    from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
+    from confemb.embedding import EmbeddingRuns
+    from confemb.results import RUNS, open_result
+
+    open_result(folder)
+    runs = EmbeddingRuns.load(folder / RUNS)
+    return runs[0].analogy([class_name], top=top) if len(runs.class_names) > MOST_CLASSES_IN_A_TABLE else None
 
 
 def result_uncertainty(

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
+import scipy.sparse
 from annotated_types import Ge, Lt
 
-from confemb.embedders.cooccurrence import both_directions
-from confemb.embedders.spectral import USUAL_DIM, checked_dim, spectral_embedding, truncated_svd
+from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE, both_directions
+from confemb.embedders.spectral import USUAL_DIM, SparsePlusLowRank, checked_dim, spectral_embedding, truncated_svd
 from confemb.embedding import ClassEmbedding
 from confemb.errors import ConfembError
 from confemb.pairs import PairCounts
@@ -64,11 +65,8 @@ class Balanced:
         Raises:
             ConfembError: a class in no pair; with `smoothing` 0 two classes never seen together; a single class.
         """
-        pairs = both_directions(counts)
-        size, totals = len(pairs), pairs.sum(axis=1)
-        if size < 2:
-            raise ConfembError("there is a single class; this embedder needs two or more.")
-        prior = self.smoothing * size
+        pairs, totals, prior = self._observed(counts)
+        pairs = pairs.toarray()
         shares = (pairs + prior * totals / totals.sum()) / (totals[:, None] + prior)
         if shares.min() == 0 or shares.max() == 1:
             i, j = np.argwhere((shares == 0) | (shares == 1))[0]
@@ -79,10 +77,53 @@ class Balanced:
         noise = totals**_NOISE_EXPONENT
         return np.log(shares) - np.log1p(-shares) - np.log(self.negative * noise / noise.sum())
 
+    def operator(self, counts: PairCounts) -> SparsePlusLowRank:
+        """Return M without a cell for each two classes, exact but for rounding.
+
+        With a_j = smoothing * K * q_j and b_i = n_i + smoothing * K, M_ij is the logarithm of
+        (n_ij + a_j) / (b_i - n_ij - a_j) less that of the noise. Where n_ij = 0 it is
+
+            log a_j - log b_i + sum over m of (a_j / b_i)^m / m - log( negative * P_n(j) ),
+
+        each term a product of something of i and something of j; there are as many as are not rounding. What is
+        different where two classes are seen together is sparse.
+
+        Raises:
+            ConfembError: as `matrix`; with `smoothing` 0 most classes are never seen together.
+        """
+        pairs, totals, prior = self._observed(counts)
+        if prior == 0:
+            raise ConfembError("most classes are never seen together; give a smoothing above 0.")
+        a, b = prior * totals / totals.sum(), totals + prior
+        noise = totals**_NOISE_EXPONENT
+        most = a.max() / b.min()
+        terms = [(most / b) ** m / m for m in range(1, 1000) if m == 1 or most**m / m > np.finfo(np.float64).eps]
+        left = np.stack([np.ones_like(b), -np.log(b), *terms], axis=1)
+        right = np.stack(
+            [
+                np.log(a) - np.log(self.negative * noise / noise.sum()),
+                np.ones_like(a),
+                *((a / most) ** m for m in range(1, len(terms) + 1)),
+            ],
+            axis=1,
+        )
+        rows = np.repeat(np.arange(len(totals)), np.diff(pairs.indptr))
+        a, b, n = a[pairs.indices], b[rows], pairs.data
+        pairs.data = np.log((n + a) / a) - np.log1p(-n / (b - a))
+        return SparsePlusLowRank(pairs, left, right)
+
+    def _observed(self, counts: PairCounts) -> tuple[scipy.sparse.csr_array, np.ndarray, float]:
+        """Return the pairs in both directions (K, K), their sums (K,), and the pairs in a row before any is seen."""
+        pairs = both_directions(counts)
+        if pairs.shape[0] < 2:
+            raise ConfembError("there is a single class; this embedder needs two or more.")
+        return pairs, pairs.sum(axis=1), self.smoothing * pairs.shape[0]
+
     def factors(self, counts: PairCounts) -> tuple[np.ndarray, np.ndarray]:
         """Return W and C, each (K, d) float64, whose product W C' is the rank-d matrix nearest to M."""
         dim = checked_dim(self.dim, len(counts.class_names), usual=USUAL_DIM)
-        u, s, v = truncated_svd(self.matrix(counts), dim)
+        few = len(counts.class_names) <= MOST_CLASSES_IN_A_TABLE
+        u, s, v = truncated_svd(self.matrix(counts) if few else self.operator(counts), dim)
         return u * np.sqrt(s), v * np.sqrt(s)
 
     def embed(self, counts: PairCounts, *, seed: int = 0) -> ClassEmbedding:

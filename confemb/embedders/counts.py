@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from confemb.embedders.cooccurrence import require_table
 from confemb.embedders.spectral import symmetric_eigen
 from confemb.embedding import ClassEmbedding
 from confemb.pairs import PairCounts
@@ -46,6 +47,7 @@ class Counts:
 
     def embed(self, counts: PairCounts, *, seed: int = 0) -> ClassEmbedding:
         """Return the (K, K) vectors; the seed changes nothing."""
+        require_table(counts, "counts")
         shares = symmetric_shares(counts)
         np.fill_diagonal(shares, 0.0)
         scale = 1.0 / max(1.0, float(shares.sum(axis=1).max()))

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
+from confemb.embedders.cooccurrence import require_table
 from confemb.embedders.counts import symmetric_shares
 from confemb.embedders.spectral import checked_dim, spectral_embedding, symmetric_eigen, truncated_svd
 from confemb.embedding import ClassEmbedding
@@ -77,6 +78,7 @@ class Diffusion:
         Raises:
             ConfembError: more dimensions than classes, or fewer than the graph has parts.
         """
+        require_table(counts, "diffusion")
         from scipy.sparse.csgraph import connected_components
 
         names = counts.class_names

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
+import scipy.sparse
 from annotated_types import Ge, Gt, Le, Lt
 
-from confemb.embedders.cooccurrence import both_directions
+from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE, both_directions
 from confemb.embedders.spectral import USUAL_DIM, checked_dim, spectral_embedding, truncated_svd
 from confemb.embedding import ClassEmbedding
 from confemb.pairs import PairCounts
@@ -38,14 +39,16 @@ class Ppmi:
     context_smoothing: Annotated[float, Gt(0), Le(1)] = 0.75
     eigenvalue_weight: Annotated[float, Ge(0), Le(1)] = 0.5
 
-    def matrix(self, counts: PairCounts) -> np.ndarray:
-        """Return M, (K, K) float64; raises ConfembError for a class in no pair."""
+    def matrix(self, counts: PairCounts) -> scipy.sparse.csr_array:
+        """Return M, (K, K) float64, what is above zero; raises ConfembError for a class in no pair."""
         pairs = both_directions(counts)
         totals = pairs.sum(axis=1)
         context = totals**self.context_smoothing
-        expected = totals[:, None] * (context / context.sum())
-        ratio = pairs / (expected * self.shift)
-        return np.log(np.maximum(ratio, 1.0))
+        rows = np.repeat(np.arange(len(totals)), np.diff(pairs.indptr))
+        expected = totals[rows] * (context / context.sum())[pairs.indices]
+        pairs.data = np.log(np.maximum(pairs.data / (expected * self.shift), 1.0))
+        pairs.eliminate_zeros()
+        return pairs
 
     def embed(self, counts: PairCounts, *, seed: int = 0) -> ClassEmbedding:
         """Return W; the seed changes nothing.
@@ -54,8 +57,10 @@ class Ppmi:
             ConfembError: a class in no pair, or with none more often than by chance; more dimensions than classes;
                 too few dimensions for a class that shares none with the others.
         """
-        dim = checked_dim(self.dim, len(counts.class_names), usual=USUAL_DIM)
-        u, s, _ = truncated_svd(self.matrix(counts), dim)
+        size = len(counts.class_names)
+        dim = checked_dim(self.dim, size, usual=USUAL_DIM)
+        matrix = self.matrix(counts)
+        u, s, _ = truncated_svd(matrix.toarray() if size <= MOST_CLASSES_IN_A_TABLE else matrix, dim)
         # What is zero but for rounding must not come back as 0 ** 0.
         there = s > len(u) * np.finfo(np.float64).eps * s.max()
         weights = np.where(there, s**self.eigenvalue_weight, 0.0)

@@ -23,5 +23,8 @@ def result_reference(argument: str | None) -> KnownSimilarities:
         raise ConfembError(f"there is no result {path}: give the folder of a result or a square CSV.")
     file = path / MATRIX if path.is_dir() else path
     if not file.is_file():
-        raise ConfembError(f"{path} holds no finished result ({MATRIX} is missing); run the experiment first.")
+        raise ConfembError(
+            f"{path} holds no finished result of up to some thousand classes ({MATRIX} is missing); run the experiment "
+            "first."
+        )
     return KnownSimilarities(argument, str(path), SimilarityMatrix.load_matrix(file))

@@ -82,12 +82,20 @@ def write_study(study: Study, folder: Path) -> str:
     Raises:
         ConfembError: the folder cannot be written to, or holds the result of a single classifier.
     """
-    from confemb.reporting.style import figure_style
-    from confemb.reporting.write import save_figure
-
     manifest = Manifest(make_folder(folder))
     if manifest.stages:
         raise ConfembError(f"{folder} holds a single result; choose another folder with --out.")
+    shown = write_pages(study, folder)
+    manifest.values = {"stages": {}, **study.manifest}
+    manifest.save()
+    return shown
+
+
+def write_pages(study: Study, folder: Path) -> str:
+    """Write a study without its manifest; returns the findings, to print."""
+    from confemb.reporting.style import figure_style
+    from confemb.reporting.write import save_figure
+
     for name, frame in study.data.items():
         write_text(folder / name, frame_csv(frame))
     write_text(folder / "tables.md", _markdown(study))
@@ -103,8 +111,6 @@ def write_study(study: Study, folder: Path) -> str:
         study=study, figures=shown, manifest=flatten(study.manifest), style=style, style_hash=content_hash(style)
     )
     write_text(folder / "report.html", page)
-    manifest.values = {"stages": {}, **study.manifest}
-    manifest.save()
     return "\n".join([study.title, "", *map(minus_signs, study.findings), "", f"report: {folder / 'report.html'}"])
 
 
