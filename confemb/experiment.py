@@ -1,6 +1,7 @@
 """An experiment's configuration: read from TOML, checked, every key known."""
 
 import os
+import re
 import sys
 import tomllib
 from inspect import isclass
@@ -16,6 +17,9 @@ from confemb.files import decode_text, read_bytes
 _COMMANDS = {"dataset": "confemb run", "predictions": "confemb run", "captions": "confemb captions train"}
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+# A dotted key of very many parts, quoted or not.
+_DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){40}""")
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -289,12 +293,20 @@ def _extended(table: dict[str, Any], where: str, folder: Path, seen: tuple[Path,
 
 def _parse(content: bytes, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(decode_text(content, where=where))
+        return _toml(decode_text(content, where=where))
     # A number of thousands of digits is a ValueError of another kind.
     except ValueError as error:
         raise ConfembError(f"{where} is not valid TOML: {error}.") from error
     except RecursionError:
         raise ConfembError(f"{where} is no TOML that can be read: it is nested too deeply.") from None
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Return what TOML text holds; raises ValueError or RecursionError for text that is none."""
+    # Python's parser takes time in proportion to the square of a dotted key's parts.
+    if _DEEP_KEY.search(text):
+        raise RecursionError
+    return tomllib.loads(text)
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -338,7 +350,7 @@ def _key_and_value(text: str, option: str, *, example: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise ConfembError(f"{option} {text!r} must be KEY=VALUE, for example {example}.")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+        return key.strip(), _toml(f"value = {value}")["value"]
     except (ValueError, RecursionError):
         return key.strip(), value.strip()
 

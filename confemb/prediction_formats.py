@@ -55,24 +55,27 @@ def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
         if name not in table.column_names:
             return None
         column = table[name]
-        if pa.types.is_nested(column.type):
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if pa.types.is_nested(kind):
             raise ConfembError(
-                f"column {name!r} holds {column.type}; a picture of several classes is a row for each of them, with "
+                f"column {name!r} holds {kind}; a picture of several classes is a row for each of them, with "
                 "the same id and a weight."
             )
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_primitive(kind)):
+            raise ConfembError(f"column {name!r} holds {kind}; it must hold texts or numbers.")
         if column.null_count:
             row = column.is_null().index(True).as_py()
             raise ConfembError(f"row {row} has no value in column {name!r}: fill it or leave the row out.")
         try:
-            if pa.types.is_dictionary(column.type):
-                # Every cell is a reference to one of the few values: a long one is in memory once.
-                chunks = [
-                    np.array(chunk.dictionary.to_pylist(), dtype=object)[chunk.indices.to_numpy(zero_copy_only=False)]
-                    for chunk in column.chunks
-                ]
-                return np.concatenate(chunks) if chunks else np.empty(0, object)
-            return np.asarray(column.to_numpy())
-        except (pa.ArrowException, UnicodeDecodeError, ValueError, IndexError, OverflowError) as error:
+            if not pa.types.is_dictionary(column.type):
+                return np.asarray(column.to_numpy())
+            # Every cell is a reference to one of the few values: a long one is in memory once.
+            parts = [
+                chunk.dictionary.to_numpy(zero_copy_only=False)[chunk.indices.to_numpy(zero_copy_only=False)]
+                for chunk in column.chunks
+            ]
+            return np.concatenate(parts) if parts else np.empty(0, object)
+        except (pa.ArrowException, ValueError, IndexError, OverflowError) as error:
             raise ConfembError(f"column {name!r} is broken ({error}): write the file again.") from error
 
     return _from_columns(read, table.column_names, names, lambda row: f"row {row}", metadata)
@@ -139,7 +142,7 @@ def _from_columns(
         cells[name] = column
     indices, class_names = encode_classes(cells, class_names, row_name=row_name)
     probs = [_numbers(read(name), name, row_name) for name in prob_names if known_probs]
-    ids, splits = (None if (column := read(name)) is None else column.astype(str) for name in ("id", "split"))
+    ids, splits = (None if (column := read(name)) is None else _texts(column) for name in ("id", "split"))
     weights = _numbers(read("weight"), "weight", row_name) if "weight" in header else None
     return Predictions(
         indices["label"],
@@ -152,6 +155,11 @@ def _from_columns(
         dataset=metadata.get("dataset", ""),
         classifier=metadata.get("classifier", ""),
     )
+
+
+def _texts(column: np.ndarray) -> np.ndarray:
+    """Return a column as (N,) texts, each an object of its own length: one long cell does not make all of them long."""
+    return column if column.dtype == object else column.astype(str).astype(object)
 
 
 def _numbers(column: np.ndarray | None, name: str, row_name: Callable[[int], str]) -> np.ndarray:

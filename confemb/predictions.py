@@ -3,6 +3,7 @@
 This is where a classifier of one's own enters: nothing here needs a neural-network library.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 import numpy as np
 
 from confemb.errors import ConfembError
+
+# A caption may be a class's name, a page may not.
+LONGEST_NAME = 1_000
+# Controls but for tabs and line ends, and lone surrogates.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # The lightest row: pairs are weighed in millionths, and none may come to nothing.
 LEAST_WEIGHT = 1e-6
@@ -308,14 +314,26 @@ def check_k(k: int, available: int, *, what: str = "classes") -> None:
 
 
 def check_class_names(names: Sequence[str]) -> Sequence[str]:
-    """Return the names if they are non-empty strings without duplicates, else raise ConfembError."""
+    """Return the names if they are non-empty strings of text without duplicates, else raise ConfembError.
+
+    Characters that control a terminal, NUL and halves of characters are no text: no table could show them, and most
+    formats could not hold them.
+    """
     # Told at once of a million names; to find the one that is wrong takes longer.
-    if set(map(type, names)) == {str} and all(map(str.strip, names)) and len(set(names)) == len(names):
+    texts = set(map(type, names)) == {str} and all(map(str.strip, names)) and len(set(names)) == len(names)
+    if texts and max(map(len, names)) <= LONGEST_NAME and not _NO_TEXT.search("".join(names)):
         return names
     seen: dict[str, int] = {}
     for index, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
             raise ConfembError(f"class {index} has the name {name!r}; every class needs a non-empty name.")
+        if strange := _NO_TEXT.search(name):
+            raise ConfembError(f"the name of class {index} holds {strange.group()!r}, which is no text: rename it.")
+        if len(name) > LONGEST_NAME:
+            raise ConfembError(
+                f"the name of class {index} has {len(name):,} characters ({name[:20]!r}...); at most {LONGEST_NAME:,} "
+                "can be used: shorten it."
+            )
         if name in seen:
             raise ConfembError(
                 f"the class name {name!r} stands twice (classes {seen[name]} and {index}); "

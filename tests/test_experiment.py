@@ -1,5 +1,6 @@
 import io
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,26 @@ def test_experiments_that_are_not_there(tmp_path):
 )
 def test_references_may_be_one_or_several(given, names):
     assert ReportSection(reference=given).references == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 50_000 + " = 1",
+        "[a" + ".a" * 50_000 + "]",
+        "a = {" + '"a" . ' * 5_000 + "a = 1}",
+        "a = " + "[" * 9_000,
+    ],
+)
+def test_keys_nested_without_end_are_refused_at_once(write, text):
+    started = time.monotonic()
+    with pytest.raises(ConfembError, match=r"mine\.toml is no TOML that can be read: it is nested too deeply"):
+        load_experiment(write(text))
+    assert time.monotonic() - started < 5
+
+
+def test_numbers_of_thousands_of_digits_are_refused(write):
+    with pytest.raises(ConfembError, match=r"mine\.toml is not valid TOML: Exceeds the limit"):
+        load_experiment(write("seed = " + "9" * 5_000))
+    with pytest.raises(ConfembError, match="seed = '999"):
+        load_experiment(write(BASE), ["seed=" + "9" * 5_000])

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from confemb import files
 from confemb.errors import ConfembError
 from confemb.pairs import count_pairs
 from confemb.prediction_files import load_pairs, load_predictions, save_predictions
@@ -365,3 +367,39 @@ def test_a_failed_write_leaves_the_old_file(predictions, tmp_path, monkeypatch):
         save_predictions(predictions, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_parquet_of_other_types_is_refused_or_read(tmp_path):
+    def write(**columns):
+        pq.write_table(pa.table(columns), tmp_path / "p.parquet")
+        return tmp_path / "p.parquet"
+
+    number = pa.array([0, 1])
+    categories = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array([0, 1]))
+    found = load_predictions(write(label=categories, top1=number, id=pa.array(["a", "b"]), other=pa.array([[1], [2]])))
+    assert found.labels.tolist() == [0, 1]
+    assert found.ids.tolist() == ["a", "b"]
+    for odd in (pa.array([b"a", b"b"]), pa.array([Decimal(0), Decimal(1)])):
+        with pytest.raises(
+            ConfembError, match="column 'label' holds (binary|decimal).*; it must hold texts or numbers"
+        ):
+            load_predictions(write(label=odd, top1=number))
+    with pytest.raises(ConfembError, match="column 'label' holds datetime64"):
+        load_predictions(write(label=pa.array([0, 1], pa.timestamp("s")), top1=number))
+    with pytest.raises(ConfembError, match="row 1 has no value in column 'label'"):
+        load_predictions(write(label=pa.array([0, None]), top1=number))
+    with pytest.raises(ConfembError, match="its columns are 'x', and predictions need"):
+        load_predictions(write(x=number))
+
+
+def test_many_equal_rows_and_long_texts_take_no_memory(tmp_path, monkeypatch):
+    rows = 300_000
+    number = pa.array(np.zeros(rows, np.int8))
+    long = pa.DictionaryArray.from_arrays(number, pa.array(["x" * 100_000]))
+    pq.write_table(pa.table({"label": number, "top1": number, "id": long}), tmp_path / "p.parquet")
+    assert (tmp_path / "p.parquet").stat().st_size < 500_000
+    # As text of equal length it would be 120 GB.
+    assert load_predictions(tmp_path / "p.parquet").ids[-1] == "x" * 100_000
+    monkeypatch.setattr(files, "MOST_UNPACKED", 1_000_000)
+    with pytest.raises(ConfembError, match="claims 300,000 rows"):
+        load_predictions(tmp_path / "p.parquet")

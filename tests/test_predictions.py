@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from confemb.errors import ConfembError
-from confemb.predictions import Predictions, predictions_from_scores, top_k
+from confemb.predictions import Predictions, check_class_names, predictions_from_scores, top_k
 
 NAMES = ("cat", "dog", "ship")
 
@@ -103,3 +103,15 @@ def test_top_k_is_a_stable_sort(rows, k):
     expected = [sorted(range(20), key=lambda c, row=row: (-row[c], c))[:k] for row in rows]
     assert top_k(scores, k).tolist() == expected
     assert scores.tolist() == rows, "the caller's array is left as it was"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\x1b[2J", "half \ud800", "a\x7f", "a\x85", "x" * 1_001])
+def test_names_that_are_no_text_are_refused(name):
+    with pytest.raises(ConfembError, match="which is no text|at most 1,000"):
+        check_class_names(["cat", name])
+
+
+def test_odd_names_that_are_text_are_taken():
+    names = ["<script>", "=cmd()", "a\nb\tc", "\u202eevil", "犬", "x" * 1_000, " ", "👩‍🚀"]
+    names.remove(" ")
+    assert check_class_names(names) == names

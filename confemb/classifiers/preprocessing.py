@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin, get_type_hints
 
+from confemb.datasets.pictures import resized_within
 from confemb.errors import ConfembError, quoted_list
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Preprocessing:
         if picture.size == (self.crop, self.crop):
             return picture
         method = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[self.interpolation]
-        picture = picture.resize(self._resized(*picture.size), method)
+        picture = picture.resize(resized_within(self._resized(*picture.size), picture.size), method)
         left, top = ((side - self.crop) // 2 for side in picture.size)
         return picture.crop((left, top, left + self.crop, top + self.crop))
 

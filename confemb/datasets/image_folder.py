@@ -127,7 +127,7 @@ def class_order(folder: Path, found: set[str]) -> list[str]:
         ConfembError: `classes.txt` names a class that has no folder, names one twice, or leaves one out.
     """
     path = folder / CLASSES_FILE
-    if not path.is_file():
+    if not path.exists():
         return sorted(found)
     names = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if twice := repeated(names):

@@ -1,5 +1,6 @@
 """Decoding one picture to an array."""
 
+import contextlib
 import io
 import struct
 import warnings
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from confemb.errors import ConfembError
+from confemb.files import open_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 # Only these are tried, whatever a file is called: Pillow knows others, and one of them runs a program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# Of a resized picture: 200 MB of RGB.
+MOST_PIXELS = 1 << 26
 
 
 def decode_picture(
@@ -42,7 +46,10 @@ def decode_picture(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+            with (
+                contextlib.nullcontext(io.BytesIO(source)) if isinstance(source, bytes) else open_file(source) as file,
+                Image.open(file, formats=FORMATS) as image,
+            ):
                 if image.mode.startswith(("I", "F")):
                     raise ConfembError(f"{where} has more than 8 bits a channel: convert it to an 8-bit picture.")
                 picture = image.convert(mode)
@@ -51,13 +58,20 @@ def decode_picture(
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise ConfembError(f"{where} cannot be read as a picture ({error}): mend or remove it.") from error
     if image_size is not None:
-        picture = resize_and_crop(picture, image_size, crop or image_size)
+        try:
+            picture = resize_and_crop(picture, image_size, crop or image_size)
+        except ConfembError as error:
+            raise ConfembError(f"{where}: {error}") from error
     pixels = np.array(picture, dtype=np.uint8)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
 def resize_and_crop(picture: "PillowImage", size: int, crop: int) -> "PillowImage":
-    """Resize a PIL image's shorter side to `size` and cut out the central square of `crop` pixels a side."""
+    """Resize a PIL image's shorter side to `size` and cut out the central square of `crop` pixels a side.
+
+    Raises:
+        ConfembError: a stripe, which would be larger than `MOST_PIXELS` when its shorter side is so long.
+    """
     from PIL import Image
 
     width, height = picture.size
@@ -65,6 +79,16 @@ def resize_and_crop(picture: "PillowImage", size: int, crop: int) -> "PillowImag
         return picture
     scale = size / min(width, height)
     width, height = max(size, round(width * scale)), max(size, round(height * scale))
-    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    picture = picture.resize(resized_within((width, height), picture.size), Image.Resampling.BILINEAR)
     left, top = (width - crop) // 2, (height - crop) // 2
     return picture.crop((left, top, left + crop, top + crop))
+
+
+def resized_within(wanted: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size `wanted` for a picture of `size`, or raise ConfembError for more than `MOST_PIXELS`."""
+    if wanted[0] * wanted[1] > MOST_PIXELS:
+        raise ConfembError(
+            f"a stripe of {size[0]:,} by {size[1]:,} pixels cannot be resized: it would become {wanted[0]:,} by "
+            f"{wanted[1]:,}."
+        )
+    return wanted

@@ -86,7 +86,7 @@ def _member(path: Path, name: str | None) -> Iterator[tuple[BinaryIO, str]]:
 def _counts(line: bytes) -> tuple[int, int] | None:
     """Return what a word2vec header says, or None for another line."""
     parts = line.split()
-    whole = len(parts) == 2 and all(part.isdigit() and len(part) < 19 for part in parts)
+    whole = len(parts) == 2 and all(part.isdigit() and len(part) < 20 for part in parts)
     return (int(parts[0]), int(parts[1])) if whole else None
 
 

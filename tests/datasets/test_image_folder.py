@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from confemb.classifiers.preprocessing import torch_preprocessing
 from confemb.datasets import open_dataset
 from confemb.datasets.pictures import decode_picture
 from confemb.errors import ConfembError
@@ -195,3 +196,17 @@ def test_damaged_bytes_never_get_through_as_another_error(tmp_path, data):
     except ConfembError:
         return
     assert found.shape == (8, 8, 3)
+
+
+def test_a_stripe_is_refused_before_it_is_blown_up(tmp_path):
+    Image.new("L", (1_000_000, 1)).save(tmp_path / "stripe.png")
+    with pytest.raises(ConfembError, match="a stripe of 1,000,000 by 1 pixels cannot be resized"):
+        decode_picture(tmp_path / "stripe.png", mode="RGB", image_size=224, where="the file stripe.png")
+    with pytest.raises(ConfembError, match="a stripe of"):
+        torch_preprocessing().cut(Image.new("RGB", (1_000_000, 1)))
+
+
+def test_a_pipe_is_no_picture(tmp_path):
+    os.mkfifo(tmp_path / "p.png")
+    with pytest.raises(ConfembError, match="is a pipe or a device"):
+        decode_picture(tmp_path / "p.png", mode="RGB", image_size=None, where="the file p.png")

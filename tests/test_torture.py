@@ -1,0 +1,109 @@
+"""The short form of `experiments/torture`: damaged and hostile files for every reader, with little memory."""
+
+import sys
+from collections import Counter
+from random import Random
+
+import pytest
+
+from experiments.torture.confined import Outcome, run_confined
+from experiments.torture.fuzz import case, place
+from experiments.torture.hostile import OPTIONAL, all_hostile, judged, odd_files
+from experiments.torture.mutations import damaged, mutants
+from experiments.torture.readers import all_readers
+from experiments.torture.trials import SHOWN_FAILURES, Trial
+
+MUTANTS = 8
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by Linux's means")
+
+
+@pytest.fixture(scope="module")
+def readers(tmp_path_factory):
+    return all_readers(tmp_path_factory.mktemp("seeds"))
+
+
+def test_damaged_files_are_read_or_refused_in_a_sentence(readers, tmp_path):
+    cases, names = [], []
+    for number, reader in enumerate(readers):
+        path = place(reader, tmp_path / str(number), reader.seeds[0])
+        random = Random(reader.name)
+        contents = [*reader.seeds, *(mutants(reader.seeds, random) for _ in range(MUTANTS))]
+        cases += [case(reader, path, content) for content in contents]
+        names += [reader.name] * len(contents)
+    outcomes = run_confined(cases)
+    assert [(name, o) for name, o in zip(names, outcomes, strict=True) if not o.held] == []
+    kinds = Counter(outcome.kind for outcome in outcomes)
+    # Most seeds are sound, most mutants are not.
+    assert kinds["read"] > len(readers)
+    assert kinds["refused"] > len(cases) / 3
+
+
+def test_files_made_to_do_harm_are_refused(readers, tmp_path):
+    by_name = {reader.name: reader for reader in readers}
+    cases, about = [], []
+    for number, hostile in enumerate(all_hostile()):
+        if hostile.large or hostile.reader not in by_name:
+            continue
+        reader = by_name[hostile.reader]
+        path = place(reader, tmp_path / str(number), hostile.content())
+        cases.append(lambda reader=reader, path=path: reader.read(path))
+        about.append((hostile.reader, hostile.what, hostile.refused))
+    outcomes = run_confined(cases)
+    assert len(cases) > 80
+    assert [judged(*a[:2], o, a[2]) for a, o in zip(about, outcomes, strict=True) if judged(*a[:2], o, a[2])] == []
+
+
+def test_what_stands_in_a_files_place_is_refused(readers, tmp_path):
+    cases, about = [], []
+    chosen = (
+        "predictions, CSV",
+        "result folder, pair counts",
+        "experiment, TOML",
+        "weights, safetensors",
+        "weights, .h5",
+    )
+    for reader in readers:
+        if reader.name in (*chosen, "pictures, PNG", "word vectors, text", "image folder, classes.txt"):
+            for what, run, refused in odd_files(reader, tmp_path / reader.name.replace("/", "_")):
+                if "shrinks" not in what or reader.name == "weights, safetensors":
+                    cases.append(run)
+                    about.append((reader.name, what, refused and reader.name not in OPTIONAL))
+    outcomes = run_confined(cases)
+    assert [judged(*a[:2], o, a[2]) for a, o in zip(about, outcomes, strict=True) if judged(*a[:2], o, a[2])] == []
+
+
+def test_the_child_tells_how_a_case_fails():
+    import os
+    import time
+
+    from confemb.errors import ConfembError
+
+    def refuse(sentence):
+        raise ConfembError(sentence)
+
+    cases = [
+        lambda: 1,
+        lambda: refuse("no: mend it."),
+        lambda: [] + 1,
+        lambda: bytearray(1 << 33),
+        lambda: time.sleep(30),
+        lambda: os.abort(),
+        lambda: time.sleep(0),
+    ]
+    kinds = [outcome.kind for outcome in run_confined(cases, seconds=0.3)]
+    assert kinds == ["read", "refused", "traceback", "memory", "hang", "crash", "read"]
+    assert not Outcome("hang").held
+    assert Outcome("refused").held
+
+
+def test_the_same_seed_damages_alike():
+    sound = b'{"a": [1, 2, 3]}' * 10
+    made = [[damaged(sound, random) for _ in range(50)] for random in (Random("x"), Random("x"), Random("y"))]
+    assert made[0] == made[1] != made[2]
+    assert len(set(made[0])) > 40
+
+
+def test_a_trial_counts_all_failures_and_shows_some():
+    trial = Trial.of("what", 100, [str(number) for number in range(30)])
+    assert (trial.tried, trial.held, trial.failures) == (100, 70, [str(number) for number in range(SHOWN_FAILURES)])
