@@ -40,7 +40,7 @@ def retrain(
     retraining = collect_networks(
         folders,
         title=found.title,
-        references=chosen,
+        references=list(chosen.values()),
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
     )
     save_networks(retraining.runs, retraining.names, out / NETWORKS)
@@ -84,7 +84,7 @@ def formation(
     study = formation_study(
         formed,
         title=f"{found.title}: how it forms",
-        references={name: reference.similarity(formed.class_names) for name, reference in chosen.items()},
+        references={one.title: one.similarity(formed.class_names) for one in chosen.values()},
         groups=found.report.groups,
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),
     )

@@ -123,7 +123,7 @@ def _findings(found: Formation, epochs: pd.DataFrame, references: Mapping[str, S
     for name in references:
         column = epochs[f"agreement_{name}"].tolist()
         out.append(
-            f"Spearman with the {name}: {number(column[0])} after epoch {first.epoch}, {number(column[-1])} at the end."
+            f"Spearman with {name}: {number(column[0])} after epoch {first.epoch}, {number(column[-1])} at the end."
         )
     return out
 

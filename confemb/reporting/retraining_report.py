@@ -38,7 +38,7 @@ class Retraining:
         names: (N,) what the networks are called.
         accuracy: for each network split -> share of right predictions.
         counts: for each network the plain count similarity.
-        references: name -> similarities to compare with.
+        references: title -> similarities to compare with.
         manifest: what was run.
     """
 
@@ -62,7 +62,7 @@ class Retraining:
 
 
 def collect_networks(
-    folders: Sequence[Path], *, title: str, references: Mapping[str, Reference], manifest: Mapping[str, Any]
+    folders: Sequence[Path], *, title: str, references: Sequence[Reference], manifest: Mapping[str, Any]
 ) -> Retraining:
     """Read the result folders of several networks.
 
@@ -82,7 +82,7 @@ def collect_networks(
         names=[folder.name for folder in folders],
         accuracy=accuracy,
         counts=counts,
-        references={name: reference.similarity(runs[0].class_names) for name, reference in references.items()},
+        references={one.title: one.similarity(runs[0].class_names) for one in references},
         manifest=manifest,
     )
 
@@ -100,7 +100,7 @@ def retraining_study(found: Retraining) -> Study:
                 StudyFigure(
                     "networks_spread",
                     "Each dot is a network's median; the grey bar holds the next network's with a probability of 95 %."
-                    + (f" Crosses: the {next(iter(found.references))}." if found.references else ""),
+                    + (f" Crosses: {next(iter(found.references))}." if found.references else ""),
                     lambda: spread_figure(found),
                 ),
             ],
@@ -312,7 +312,7 @@ def _findings(found: Retraining, references: pd.DataFrame) -> list[str]:
             )
         )
     out += [
-        f"Spearman with the {row['reference']}: {number(row['networks_median'])} for a network by itself "
+        f"Spearman with {row['reference']}: {number(row['networks_median'])} for a network by itself "
         f"(median; {number(row['networks_least'])} to {number(row['networks_most'])}), "
         f"{number(row['median_of_networks'])} for the median of the networks, "
         f"{number(row['counts_median'])} for the plain counts."

@@ -115,14 +115,21 @@ def write_pages(study: Study, folder: Path) -> str:
 
 
 def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int = 2) -> Table:
-    """Return a data frame as a plain table: fractions with `digits` decimals, numbers to the right, no index."""
+    """Return a data frame as a plain table: fractions with `digits` decimals, numbers to the right, no index.
+
+    The columns' names lose their underscores.
+    """
     columns = []
     for name in frame.columns:
         fractions = pd.api.types.is_float_dtype(frame[name])
         columns.append([number(value, digits) if fractions else str(value) for value in frame[name].tolist()])
     align = "".join("r" if pd.api.types.is_numeric_dtype(frame[name]) else "l" for name in frame.columns)
     return Table(
-        title, note, [str(name) for name in frame.columns], [list(r) for r in zip(*columns, strict=True)], align
+        title,
+        note,
+        [str(name).replace("_", " ") for name in frame.columns],
+        [list(r) for r in zip(*columns, strict=True)],
+        align,
     )
 
 
