@@ -86,6 +86,15 @@ def summarise_runs(runs: EmbeddingRuns, *, differences: int = 6) -> RunSummary:
     )
 
 
+def next_run_within(runs: int) -> float:
+    """Return how often the interval that holds 95 % of some runs also holds the next run, from 0 to 1.
+
+    Of S independent values of one continuous distribution the next falls between any two neighbours in order with a
+    chance of 1 / (S + 1); the percentiles of `summarise_runs` lie 0.95 (S - 1) such steps apart.
+    """
+    return 0.95 * (runs - 1) / (runs + 1)
+
+
 def _pair_cosines(runs: EmbeddingRuns) -> np.ndarray:
     """Return (S, P) float32 cosines of the P unordered pairs of classes, in upper-triangle order."""
     upper = np.triu_indices(len(runs.class_names), k=1)

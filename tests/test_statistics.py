@@ -10,6 +10,7 @@ from confemb.similarity import SimilarityMatrix, agreement
 from confemb.statistics import (
     group_separation,
     nearest_in_group,
+    next_run_within,
     rank_correlations,
     run_agreement,
     silhouette,
@@ -39,6 +40,16 @@ def test_median_and_percentiles_are_those_of_the_runs():
         (summary.similarity.high, np.percentile(cosines, 97.5, axis=0)),
     ):
         np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("runs", [5, 20, 60])
+@pytest.mark.parametrize("draw", ["standard_normal", "standard_exponential"])
+def test_the_interval_over_runs_holds_the_next_run_as_often_as_it_says(runs, draw):
+    values = getattr(np.random.default_rng(runs), draw)((20_000, runs + 1))
+    low, high = np.percentile(values[:, :-1], [2.5, 97.5], axis=1)
+    held = np.mean((low <= values[:, -1]) & (values[:, -1] <= high))
+    # Three standard errors, and what interpolating between two values in order adds.
+    assert held == pytest.approx(next_run_within(runs), abs=0.02)
 
 
 def test_one_run_has_no_interval():

@@ -6,6 +6,7 @@ from confemb.reporting.agreement_table import interval_text
 from confemb.reporting.analysis import Analysis
 from confemb.reporting.reliability_table import median_width
 from confemb.reporting.tables import number
+from confemb.statistics import next_run_within
 
 # Below this mean cosine across groups the report says that they have nothing in common.
 _NEAR_ZERO = 0.1
@@ -80,7 +81,10 @@ def seeds_sentence(analysis: Analysis) -> str:
         text += " They fall into two groups: a single seed shows one of the two. The table names the pairs that move."
     elif seeds > 3:
         text += " They form one group."
-    return text
+    return (
+        f"{text} The intervals over seeds hold 95 % of these values; the next seed's value they hold in about "
+        f"{next_run_within(seeds):.0%} of cases."
+    )
 
 
 def chance_sentence(analysis: Analysis) -> str:
