@@ -91,7 +91,7 @@ def test_suggest_works_without_pictures_and_probabilities(tmp_path):
     lines = ["label,top1", *(f"{'abc'[i]},{'abc'[j]}" for i, j in zip(labels, top, strict=True))]
     (tmp_path / "p.csv").write_text("\n".join(lines) + "\n")
     done = run("suggest", tmp_path / "p.csv", "--out", tmp_path / "out")
-    assert "first a with b" in done.output
+    assert "Merge: a with b: the predictions surely carry less than half" in done.output
     assert "Label again: not sought: the predictions have no probabilities" in done.output
     assert "no example pictures" in done.output
     with pytest.raises(ConfembError, match="--out"):

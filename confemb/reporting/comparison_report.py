@@ -29,12 +29,12 @@ MANY_PAIRS = 2000
 
 def comparison_text(found: Comparison) -> str:
     """Return the comparison as plain text, some twenty lines."""
-    a, b = found.titles
+    a, b = short_titles(found)
     tested = found.agreement
     told = tested.found
     lines = [f"{a} and {b}, {len(found.class_names):,} classes", f"Spearman {number(told.spearman, 3)}"]
     lines[-1] += f" over {told.pairs:,} pairs" + (f", {interval_text(tested)}" if interval_text(tested) else "")
-    lines += [text for text in (p_text(tested), *map(ceiling_text, found.titles, found.ceilings)) if text]
+    lines += [text for text in (p_text(tested), *map(ceiling_text, (a, b), found.ceilings)) if text]
     lines.append(f"Pearson {number(told.pearson, 3)}")
     lines.append(f"nearest class the same for {told.nearest_right} of {told.nearest_columns} classes")
     for name, here, there in told.nearest_wrong[:NEAREST_TOLD]:
@@ -42,20 +42,26 @@ def comparison_text(found: Comparison) -> str:
     if len(told.nearest_wrong) > NEAREST_TOLD:
         lines.append(f"  and {len(told.nearest_wrong) - NEAREST_TOLD} more")
     first, second = found.rank_shares()
-    for side, title in enumerate(found.titles):
-        odd = found.odd_pairs(PAIRS_TOLD, more_alike_in=side)
-        if not odd:
-            continue
-        lines.append(f"pairs more alike in {title}, by their rank in {a} and in {b} (0 least, 1 most alike):")
-        names = [f"{found.class_names[i]} – {found.class_names[j]}" for i, j in odd]
-        width = max(map(len, names))
-        lines += [
-            f"  {name:<{width}}  {number(first[pair])}  {number(second[pair])}"
-            for name, pair in zip(names, odd, strict=True)
-        ]
+    odd = [found.odd_pairs(PAIRS_TOLD, more_alike_in=side) for side in (0, 1)]
+    if any(odd):
+        names = [[f"{found.class_names[i]} – {found.class_names[j]}" for i, j in pairs] for pairs in odd]
+        width = max(len(name) for part in names for name in part)
+        lines.append("pairs that differ most, by their rank from 0, least alike, to 1, most alike:")
+        lines.append(f"  {'':<{width}}  {a}  {b}")
+        for pairs, part in zip(odd, names, strict=True):
+            lines += [
+                f"  {name:<{width}}  {number(first[pair]):<{len(a)}}  {number(second[pair])}"
+                for name, pair in zip(part, pairs, strict=True)
+            ]
     if found.left_out:
         lines.append(f"left out, being in one of the two only: {quoted_list(found.left_out, limit=10)}")
     return "\n".join(lines)
+
+
+def short_titles(found: Comparison) -> tuple[str, str]:
+    """Return what the two are called; of the paths of two results only the last parts, where these differ."""
+    a, b = (Path(title).name if "/" in title else title for title in found.titles)
+    return (a, b) if a != b else found.titles
 
 
 def figure_stem(out: Path) -> Path:
@@ -142,7 +148,7 @@ def _named(found: Comparison) -> list[tuple[int, int]]:
 
 
 def _scatter(axes: "Axes", found: Comparison, first: np.ndarray, second: np.ndarray) -> None:
-    a, b = found.titles
+    a, b = short_titles(found)
     rows, columns = np.triu_indices(len(found.class_names), k=1)
     x, y = second[rows, columns], first[rows, columns]
     x, y = x[~np.isnan(x)], y[~np.isnan(x)]
@@ -188,7 +194,7 @@ def _difference(axes: "Axes", found: Comparison, difference: np.ndarray) -> None
         values, cmap=diverging_map(), vmin=-1, vmax=1, interpolation="antialiased", interpolation_stage="data"
     )
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.6, aspect=28, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
-    a, b = (shortened(title, 22) for title in found.titles)
+    a, b = (shortened(title, 22) for title in short_titles(found))
     bar.ax.set_yticklabels([f"1 more alike\nin {b}", "0.5", "same rank", "0.5", f"1 more alike\nin {a}"], fontsize=7.5)
     bar.ax.tick_params(length=2)
     if few:

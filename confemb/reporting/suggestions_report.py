@@ -154,10 +154,10 @@ def _findings(found: Suggestions) -> list[str]:
     merges = [one for one in found.merges if one.suggested]
     if merges:
         pairs = ", ".join(f"{one.class_1} with {one.class_2}" for one in merges[:5])
-        many = "1 pair of classes is" if len(merges) == 1 else f"{len(merges)} pairs of classes are"
-        out = [f"Merge: {many} surely told apart by less than half; first {pairs}."]
+        more = f" and {len(merges) - 5} more" if len(merges) > 5 else ""
+        out = [f"Merge: {pairs}{more}: the predictions surely carry less than half of what tells the two apart."]
     else:
-        out = ["Merge: no two classes are surely told apart by less than half."]
+        out = ["Merge: of no two classes the predictions surely carry less than half of what tells them apart."]
     if isinstance(found.splits, str):
         out.append(f"Split: not sought: {found.splits}")
     elif found.splits:
@@ -195,7 +195,7 @@ def _merge_section(found: Suggestions) -> Section:
         "The pairs told apart least",
         "told apart: the information on which of the two it is that the prediction carries, as a share of all there "
         "is; p: how often one class in two would come out so far apart by chance.",
-        ["class", "class", "confused", "told apart", "95 %", "p", ""],
+        ["class", "class", "confused", "told apart", "95 %", "p", "suggested"],
         rows,
         "llrrrrl",
     )

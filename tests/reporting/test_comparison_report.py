@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -6,7 +7,13 @@ import pytest
 from confemb.comparison import compare
 from confemb.errors import ConfembError
 from confemb.references import KnownSimilarities, open_reference
-from confemb.reporting.comparison_report import comparison_figure, comparison_text, figure_stem, write_comparison
+from confemb.reporting.comparison_report import (
+    comparison_figure,
+    comparison_text,
+    figure_stem,
+    short_titles,
+    write_comparison,
+)
 from confemb.reporting.style import figure_style
 from confemb.similarity import SimilarityMatrix
 
@@ -34,14 +41,30 @@ def test_text_says_it_all(few):
     assert lines[1].startswith(f"Spearman {found.found.spearman:.3f} over 28 pairs, 95 % interval ")
     assert lines[2].startswith(f"p = {found.test.p_value:.3f}: 99 shuffles of the classes")
     assert f"nearest class the same for {found.found.nearest_right} of 8 classes" in lines
-    assert sum(line.startswith("pairs more alike in") for line in lines) == 2
+    start = lines.index("pairs that differ most, by their rank from 0, least alike, to 1, most alike:")
+    assert lines[start + 1].split() == ["the", "first", "the", "second"]
+    first, second = few.rank_shares()
+    i, j = few.odd_pairs(5, more_alike_in=0)[0]
+    row = f"{few.class_names[i]} – {few.class_names[j]}"
+    assert lines[start + 2].split()[:-2] == row.split()
+    assert [float(x) for x in lines[start + 2].split()[-2:]] == [round(first[i, j], 2), round(second[i, j], 2)]
+    assert len(lines) == start + 12
+
+
+def test_results_are_called_by_the_last_part_of_their_paths_where_these_differ(few):
+    for titles, wanted in (
+        (("runs/one", "runs/two"), ("one", "two")),
+        (("runs/one", "the paper"), ("one", "the paper")),
+        (("old/net", "new/net"), ("old/net", "new/net")),
+    ):
+        assert short_titles(dataclasses.replace(few, titles=titles)) == wanted
 
 
 def test_text_of_the_paper_with_itself():
     text = comparison_text(compare(open_reference("paper"), open_reference("paper"), permutations=99))
     assert "Spearman 1.000 over 44 pairs, 95 % interval 1.00 to 1.00" in text
     assert "p = 0.010: 99 shuffles" in text
-    assert "pairs more alike" not in text
+    assert "pairs that differ" not in text
 
 
 def test_few_pairs_are_dots_and_the_odd_ones_are_named(few):
