@@ -214,8 +214,7 @@ def _difference(axes: "Axes", found: Comparison, difference: np.ndarray) -> None
         axes.set_xlabel(f"{size:,} classes, like beside like")
     axes.tick_params(length=0)
     axes.set_title("Difference of the ranks")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _name_clusters(axes: "Axes", mean: SimilarityMatrix, seriation: Seriation) -> None:

@@ -163,7 +163,6 @@ def difference_heatmap(found: PairDifferences, frame: pd.DataFrame, level: float
     axes.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(size), names)
     axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, label="difference", shrink=0.75, aspect=28, pad=0.02)
     return figure

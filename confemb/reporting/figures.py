@@ -125,8 +125,7 @@ def _overview(analysis: Analysis) -> "Figure":
     axes.set_yticks(places, texts, fontsize=6.8)
     axes.set_xticks([])
     axes.tick_params(length=2.5)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     axes.set_xlabel(f"{len(order)} classes, like beside like")
     return figure
 
@@ -222,8 +221,7 @@ def map_frame(axes: "Axes", kept: float, what: str, *, margin: float) -> None:
     axes.margins(margin)
     axes.set_xticks([])
     axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=FAINT)
+    axes.spines[:].set(visible=True, color=FAINT)
     axes.set_xlabel(f"two directions that keep {kept:.0%} of the scatter of the {what}", color=MUTED)
 
 

@@ -48,6 +48,7 @@ def agreement_figure(
     axes.yaxis.tick_right()
     axes.set_yticks(range(len(order)), [agreement.class_names[i] for i in order], fontsize=7.5)
     axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     for text, i in zip(axes.get_yticklabels(), order, strict=True):
         text.set_color(group_colour(member[i]))
     axes.set_title(title)
