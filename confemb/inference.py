@@ -51,8 +51,8 @@ def compiled_logits(network: Any, *, mirror: bool = False) -> CompiledLogits:
     mesh = Mesh(np.array(jax.devices()), ("batch",))
     by_batch = NamedSharding(mesh, PartitionSpec("batch"))
     graph, state = nnx.split(network)
-    # By way of the host, from which every process places its share.
-    state = jax.device_put(jax.tree.map(np.asarray, state), NamedSharding(mesh, PartitionSpec()))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    state = jax.tree.map(lambda value: _placed(value, everywhere), state)
 
     def logits(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
         size = -(-size // mesh.size) * mesh.size
@@ -63,6 +63,15 @@ def compiled_logits(network: Any, *, mirror: bool = False) -> CompiledLogits:
         return np.asarray(found)[: len(batch)]
 
     return logits
+
+
+def _placed(value: Any, sharding: NamedSharding) -> jax.Array:
+    """Place a part of a module's state by way of the host, from which every process places its share."""
+    if not jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return jax.device_put(np.asarray(value), sharding)
+    # The key of a module's own random numbers, as for dropout: no array of the host's, but its data is one.
+    data = jax.device_put(np.asarray(jax.random.key_data(value)), sharding)
+    return jax.random.wrap_key_data(data, impl=jax.random.key_impl(value))
 
 
 def batched_logits(
