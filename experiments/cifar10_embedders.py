@@ -51,6 +51,7 @@ from confemb.embedders import embed_runs, make_pair_embedder
 from confemb.files import sha256_file
 from confemb.pipeline import WEIGHTS
 from confemb.progress import Display
+from confemb.provenance import study_manifest
 from confemb.references.cifar10h import SHA256 as CIFAR10H_SHA256
 from confemb.references.cifar10h import HumanConfusions, cifar10h_reference
 from confemb.references.paper import paper_similarities
@@ -328,7 +329,7 @@ def main() -> None:
         files = {"people": CIFAR10H_SHA256, "data.noun": sha256_file(wordnet / "data.noun")}
         for network, path in zip(networks, [*given.networks, *given.chosen], strict=True):
             files[network.name] = sha256_file(path / PREDICTIONS if path.is_dir() else path)
-        print(write_study(study_of(frame, networks, people, {"files": files}), given.out))
+        print(write_study(study_of(frame, networks, people, study_manifest(files=files)), given.out))
     except confemb.ConfembError as error:
         raise SystemExit(f"cifar10_embedders: {error}") from error
 
