@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from confemb.commands import captions, compare, counting, lab, models, similarities, uses, words
-from confemb.commands.similarities import ResultFolder
+from confemb.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, ResultFolder
 from confemb.errors import ConfembError, unknown_name
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Shows how a classifier sees its classes: embeds them from its top-k predictions.",
 )
-
-ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or a name: confemb list.")]
-OutFolder = Annotated[Path | None, typer.Option("--out", help="The result folder. Default: reports/NAME.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as training.epochs=2.")
-]
-
 
 Together = Annotated[
     str | None,
@@ -99,9 +92,7 @@ def embed(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The result folder.")],
-    classes: Annotated[
-        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
-    ] = None,
+    classes: ClassNames = None,
     k: Annotated[
         int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
     ] = None,

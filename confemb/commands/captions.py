@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.commands.models import ExperimentName, Overrides
+from confemb.commands.options import ExperimentName, Overrides
 from confemb.errors import ConfembError, quoted_list
 
 if TYPE_CHECKING:

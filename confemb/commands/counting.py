@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from confemb.commands.options import ClassNames
+
 
 def count(
     shards: Annotated[
@@ -12,9 +14,7 @@ def count(
         typer.Argument(metavar="SHARDS...", help="Files of predictions (Parquet, CSV, NPZ), or of counts to be added."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The file of counts to write, an NPZ; confemb embed reads it.")],
-    classes: Annotated[
-        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
-    ] = None,
+    classes: ClassNames = None,
     k: Annotated[
         int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
     ] = None,

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from confemb.commands.options import ClassNames, ExperimentName, Overrides
+
 if TYPE_CHECKING:
     from confemb.embedders import Embedder
     from confemb.references import Reference
 
-ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or a name: confemb list.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as training.epochs=2.")
-]
 References = Annotated[
     list[str] | None,
     typer.Option("--reference", help="Compare with it too: confemb list references. Default: the experiment's."),
@@ -97,9 +95,7 @@ def models(
         typer.Argument(metavar="A B ...", help="Result folders, prediction files, or an NPZ file of many classifiers."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder of the study.")],
-    classes: Annotated[
-        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
-    ] = None,
+    classes: ClassNames = None,
     k: Annotated[
         int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
     ] = None,
@@ -146,9 +142,7 @@ def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A result folder or a predictions file: before.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The same, of the same pictures: after.")],
     out: Annotated[Path, typer.Option("--out", help="The folder of the study.")],
-    classes: Annotated[
-        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
-    ] = None,
+    classes: ClassNames = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Predicted classes of each picture that count.")] = 1,
     weighting: Annotated[str, typer.Option(help="Weigh them by count or by probability.")] = "count",
     split: Annotated[str | None, typer.Option(help="Only the pictures of one split, as test.")] = None,

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from confemb.commands.options import ResultFolder
+
 if TYPE_CHECKING:
     from confemb.basins import TwoValues
     from confemb.intervals import SimilarityInterval, Source
     from confemb.similarity import SimilarityMatrix
-
-ResultFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a result.")]
 
 
 def similar(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.commands.models import ExperimentName, Overrides
+from confemb.commands.options import ClassNames, ExperimentName, Overrides
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,9 +18,7 @@ def suggest(
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder of the report. Default: suggestions within the result.")
     ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
-    ] = None,
+    classes: ClassNames = None,
     split: Annotated[
         str | None, typer.Option(help="Only these pictures. Default: those the classifier has not learned from.")
     ] = None,
@@ -79,9 +77,7 @@ def severity(
         list[str] | None,
         typer.Option("--similarity", help="A result folder, a square CSV, or a reference: confemb list references."),
     ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Class names in index order: a text file, a JSON list, or FILE.csv:COLUMN.")
-    ] = None,
+    classes: ClassNames = None,
     scale: Annotated[str, typer.Option(help="1 - similarity as given, or by rank: given or rank.")] = "given",
     wordnet_height: Annotated[
         bool, typer.Option(help="Also the height of the lowest common hypernym in WordNet.")

@@ -24,6 +24,7 @@ from confemb.similarity import Agreement, SimilarityMatrix, agreement
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SMALL = 0.1
 NETWORK_COLOUR, REFERENCE_COLOUR = group_colour(2), "#d4701c"
 
 
@@ -243,7 +244,9 @@ def _pairs_table(pairs: pd.DataFrame, found: Retraining) -> Table:
         cells += [interval(row["least"], row["most"]), number(row["sd_networks"], 3)]
         if found.seeds > 1:
             cells += [number(row["sd_seeds"], 3), f"{row['seed_share']:.0%}" if row["seed_share"] >= 0 else "–"]
-        cells += [number(row["count_similarity"], 3), *(number(row[name]) for name in found.references)]
+        cells.append(number(row["count_similarity"], 3))
+        # Shares of votes are small.
+        cells += [number(row[name], 3 if pairs[name].max() < SMALL else 2) for name in found.references]
         rows.append(cells)
     title = "Class pairs" if len(pairs) <= MOST_PAIRS else f"The {MOST_PAIRS} most similar pairs"
     note = "Counts: the plain baseline, the median over the networks of the symmetrised share of predictions."

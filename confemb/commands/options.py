@@ -1,0 +1,17 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or a name: confemb list.")]
+OutFolder = Annotated[Path | None, typer.Option("--out", help="The result folder. Default: reports/NAME.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as training.epochs=2.")
+]
+ResultFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a result.")]
+ClassNames = Annotated[
+    str | None,
+    typer.Option(help="Class names in index order: a text file, a JSON list, FILE.csv:COLUMN, or imagenet."),
+]
