@@ -6,11 +6,11 @@ from all of them softened (temperature 1.5). Its cosines are compared, by Spearm
 classes, with the 44 cosines printed in the paper, with how often people take one class for the other (CIFAR-10H) and
 with WordNet; between embedding seeds; and between halves of the pictures. In two commands:
 
-    confemb retrain retraining_cifar10 --networks 10 --out results/retraining
-    python experiments/cifar10_embedders.py --networks results/retraining/network_*
+    confemb retrain retraining_cifar10 --networks 5 --out reports/retraining_cifar10
+    python experiments/cifar10_embedders.py
 
-Networks are result folders with `prediction.k = 10`; where their weights are there, so are the embedders `weights` and
-`features`. Half a minute a network on one CPU core. People's votes (CIFAR-10H, Peterson et al. 2019) and WordNet are
+Other networks are given by `--networks`: result folders with `prediction.k = 10`; where their weights are there, so are
+the embedders `weights` and `features`. Half a minute a network on one CPU core. People's votes (CIFAR-10H, Peterson et al. 2019) and WordNet are
 those of `confemb fetch cifar10h` and `confemb fetch wordnet`, or files of your own. `--chosen` names networks that the
 settings were chosen on, which are reported apart: result folders, or arrays (10000, 10) of probabilities in the test
 set's own order, such as the cross-validated ones of the label-errors repository (Northcutt et al. 2021,
@@ -66,6 +66,7 @@ from confemb.wordnet import find_wordnet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+RETRAINED = Path("reports/retraining_cifar10")
 RECOMMENDED, RECOMMENDED_READING = "diffusion", "softmax mass"
 BASELINE = "counts"
 GOAL = 0.95
@@ -302,14 +303,20 @@ def study_of(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", type=Path, nargs="+", required=True)
+    parser.add_argument("--networks", type=Path, nargs="+", help=f"result folders; default: those in {RETRAINED}")
     parser.add_argument("--chosen", type=Path, nargs="*", default=[])
     parser.add_argument("--people", type=Path, help="CIFAR-10H's counts; default: those of confemb fetch cifar10h")
     parser.add_argument("--wordnet", type=Path, help="WordNet's folder; default: where it is found")
     parser.add_argument("--out", type=Path, default=Path("reports/cifar10_embedders"))
     given = parser.parse_args()
     try:
-        networks = [read_network(path, chosen_on=False) for path in given.networks]
+        folders = given.networks or sorted(RETRAINED.glob("network_*"))
+        if not folders:
+            raise confemb.ConfembError(
+                f"there are no networks in {RETRAINED}: train some (confemb retrain {RETRAINED.name} --networks 5 --out "
+                f"{RETRAINED}), or name their folders (--networks)."
+            )
+        networks = [read_network(path, chosen_on=False) for path in folders]
         networks += [read_network(path, chosen_on=True) for path in given.chosen]
         people = cifar10h_reference(None if given.people is None else str(given.people))
         wordnet = find_wordnet(given.wordnet)
@@ -327,7 +334,7 @@ def main() -> None:
             pictures = source.load("test")
         frame = measure_all(networks, references, pictures, display)
         files = {"people": CIFAR10H_SHA256, "data.noun": sha256_file(wordnet / "data.noun")}
-        for network, path in zip(networks, [*given.networks, *given.chosen], strict=True):
+        for network, path in zip(networks, [*folders, *given.chosen], strict=True):
             files[network.name] = sha256_file(path / PREDICTIONS if path.is_dir() else path)
         print(write_study(study_of(frame, networks, people, study_manifest(files=files)), given.out))
     except confemb.ConfembError as error:
