@@ -10,11 +10,11 @@ with WordNet; between embedding seeds; and between halves of the pictures. In tw
     python experiments/cifar10_embedders.py
 
 Other networks are given by `--networks`: result folders with `prediction.k = 10`; where their weights are there, so are
-the embedders `weights` and `features`. Half a minute a network on one CPU core. People's votes (CIFAR-10H, Peterson et al. 2019) and WordNet are
-those of `confemb fetch cifar10h` and `confemb fetch wordnet`, or files of your own. `--chosen` names networks that the
-settings were chosen on, which are reported apart: result folders, or arrays (10000, 10) of probabilities in the test
-set's own order, such as the cross-validated ones of the label-errors repository (Northcutt et al. 2021,
-cifar10_test_probs_label_errors.npy in the committed report).
+the embedders `weights` and `features`. Half a minute a network on one CPU core. People's votes (CIFAR-10H, Peterson et
+al. 2019) and WordNet are those of `confemb fetch cifar10h` and `confemb fetch wordnet`, or files of your own.
+`--chosen` names networks that the settings were chosen on, which are reported apart: result folders, or arrays (10000,
+10) of probabilities in the test set's own order, such as the cross-validated ones of the label-errors repository
+(Northcutt et al. 2021, cifar10_test_probs_label_errors.npy in the committed report).
 
 How the settings were chosen: on four networks (the published one of 92.9 % and three small ones of 88 to 91 %) some
 3,000 variants were tried against people: temperature, how the two directions are averaged (mean, geometric, least,
@@ -313,8 +313,8 @@ def main() -> None:
         folders = given.networks or sorted(RETRAINED.glob("network_*"))
         if not folders:
             raise confemb.ConfembError(
-                f"there are no networks in {RETRAINED}: train some (confemb retrain {RETRAINED.name} --networks 5 --out "
-                f"{RETRAINED}), or name their folders (--networks)."
+                f"there are no networks in {RETRAINED}: train some by `confemb retrain {RETRAINED.name} --networks 5 "
+                f"--out {RETRAINED}`, or name their folders (--networks)."
             )
         networks = [read_network(path, chosen_on=False) for path in folders]
         networks += [read_network(path, chosen_on=True) for path in given.chosen]
