@@ -58,11 +58,12 @@ class TrainedHere:
         """Return every class it tells apart, the dataset's being `class_names`: just those."""
         return tuple(class_names)
 
-    def classifier(self, training: Dataset, weights: Path) -> Classifier:
+    def classifier(self, training: Dataset, weights: Path | None) -> Classifier:
         """Return the trained network as a classifier, its weights read from `weights`."""
         from confemb.adapters.flax import FlaxClassifier
         from confemb.weights import load_weights
 
+        assert weights is not None
         network = self.network(training)
         load_weights(network, weights)
         return FlaxClassifier(
@@ -113,7 +114,7 @@ class WithWeights:
         """Return every class it tells apart, of which the dataset may have only some."""
         return self._pretrained.class_names
 
-    def classifier(self, training: Dataset, weights: Path) -> Classifier:
+    def classifier(self, training: Dataset, weights: Path | None) -> Classifier:
         """Return the network as a classifier over its own classes."""
         from confemb.adapters.flax import FlaxClassifier
 
@@ -158,7 +159,7 @@ class PlugIn:
         """Return every class it tells apart, the dataset's being `class_names`: just those."""
         return tuple(class_names)
 
-    def classifier(self, training: Dataset, weights: Path) -> Classifier:
+    def classifier(self, training: Dataset, weights: Path | None) -> Classifier:
         """Make the classifier from the training split."""
         section = self._experiment.classifier
         made: Classifier = CLASSIFIERS.get(section.name)(training, seed=self._experiment.seed, **section.options)

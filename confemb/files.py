@@ -38,7 +38,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename is not None and Path(error.filename) not in (temporary, path):
+        # A copy that fails names both files.
+        named = [Path(name) for name in (error.filename, error.filename2) if name is not None]
+        if named and not {temporary, path} & set(named):
             raise
         raise ConfembError(f"cannot write {path}: {error.strerror or error}.") from error
     finally:

@@ -4,7 +4,6 @@ Each stage leaves files in the result folder and a record in its manifest, keyed
 run that was stopped goes on at the first stage that is not done, training at its last checkpoint.
 """
 
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -16,33 +15,33 @@ from confemb.classification import Classifier, classify_datasets
 from confemb.classifier_sources import TrainedHere, WithWeights, classifier_source
 from confemb.datasets import Dataset, open_dataset
 from confemb.distributed import ALONE, Team
+from confemb.draft import Draft
 from confemb.embedders import ClassifierEmbedder, make_embedder
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError, quoted_list, unknown_name
 from confemb.experiment import Experiment
-from confemb.files import make_folder, whole_file, write_text
 from confemb.hold_out import NeverPredicting, without_classes
+from confemb.locks import alone_in
 from confemb.pairs import PairCounts, count_pairs
 from confemb.prediction_files import load_predictions, save_predictions
 from confemb.predictions import Predictions, check_k
 from confemb.progress import Display
-from confemb.provenance import Manifest, stage_key, versions
+from confemb.provenance import stage_key, versions
 from confemb.references import open_reference
 from confemb.results import (
     EXAMPLES,
-    HISTORY,
     PREDICTIONS,
     embed_counts,
     measure_chance,
     record_embedding,
-    write_result_report,
+    write_draft_report,
 )
+from confemb.training_stage import EPOCH_WEIGHTS, WEIGHTS, TrainingStage, shared_weights
 
 Stage = Literal["train", "predict", "embed", "uncertainty", "report"]
 STAGES: tuple[Stage, ...] = ("train", "predict", "embed", "uncertainty", "report")
 
-WEIGHTS = "weights.safetensors"
-EPOCH_WEIGHTS, EPOCH_PREDICTIONS = "weights_epoch_{:03}.safetensors", "predictions_epoch_{:03}.parquet"
+EPOCH_PREDICTIONS = "predictions_epoch_{:03}.parquet"
 
 
 def run_experiment(
@@ -56,7 +55,8 @@ def run_experiment(
     Raises:
         ConfembError: anything the user can mend: data that cannot be had, options that do not fit.
     """
-    return Run(experiment, folder, display or Display()).up_to(until)
+    with alone_in(folder):
+        return Run(experiment, folder, display or Display()).up_to(until)
 
 
 def run_together(experiment: Experiment, folder: Path, team: Team, *, until: Literal["train", "predict"]) -> str:
@@ -71,22 +71,23 @@ def run_together(experiment: Experiment, folder: Path, team: Team, *, until: Lit
         ConfembError: as `run_experiment`; or processes that would not do the same.
     """
     if team.lead:
-        return Run(experiment, folder, Display(), team).up_to(until)
+        with alone_in(folder):
+            return Run(experiment, folder, Display(), team).up_to(until)
     with tempfile.TemporaryDirectory() as own:
         Run(experiment, Path(own), Display(enabled=False), team).up_to(until)
     return ""
 
 
 class Run:
-    """One call of `run_experiment`: what its stages share."""
+    """One call of `run_experiment`: what its stages share. Whoever makes one holds the folder's lock."""
 
     def __init__(self, experiment: Experiment, folder: Path, display: Display, team: Team = ALONE) -> None:
         self.experiment = experiment
         self.team = team
-        self.folder = make_folder(folder)
+        self.folder = folder
         self.display = display
-        self.manifest = Manifest(folder)
-        if "source" in self.manifest.values:
+        self.draft = Draft(folder)
+        if "source" in self.draft.values:
             raise ConfembError(f"{folder} holds the result of `confemb embed`; choose another folder with --out.")
         # Made first of all: a misspelt option must not come out after an hour of training.
         self.embedder = make_embedder(experiment.embedding.name, experiment.embedding.options)
@@ -107,43 +108,55 @@ class Run:
 
     def up_to(self, until: Stage) -> str:
         """Run every stage up to `until` that is not done, and return what to print."""
-        experiment = self.experiment
+        experiment, draft = self.experiment, self.draft
         # Without what is not set, so that an option added to confemb leaves earlier results valid.
         dumped = experiment.model_dump(mode="json", exclude_none=True)
-        self.manifest.values.update(
-            title=experiment.title,
-            description=experiment.description,
-            experiment=dumped,
-            data={split: {"pictures": len(d), "sha256": d.fingerprint} for split, d in self.datasets.items()},
-        )
-        # What only the report depends on (title, groups, reference) may have changed with nothing run anew.
-        self.manifest.save()
+        draft.values = {
+            "title": experiment.title,
+            "description": experiment.description,
+            "experiment": dumped,
+            "data": {split: {"pictures": len(d), "sha256": d.fingerprint} for split, d in self.datasets.items()},
+        }
         keys = self._keys(dumped)
         self.team.check_same({stage: keys[stage] for stage in ("train", "predict")})
         work = {"train": self._train, "predict": self._predict, "embed": self._embed, "uncertainty": self._uncertainty}
         for stage in STAGES[: STAGES.index(until) + 1]:
             if stage == "report":
-                return write_result_report(self.folder, display=self.display)
+                draft.keep_rest(but=STAGES)
+                summary = write_draft_report(draft, display=self.display)
+                draft.discard()
+                return summary
             if stage == "train" and not self.source.needs_training:
                 continue
-            if self.team.agree(self.manifest.is_done(stage, keys[stage])):
+            if self.team.agree(draft.reuse(stage, keys[stage])):
                 self.display.stage(f"{stage}: done before, reused")
-                continue
-            self.manifest.forget_after(stage, STAGES)
-            work[stage](keys[stage])
+                if stage == "train":
+                    self._training().test_again_where_needed(keys[stage])
+            else:
+                work[stage](keys[stage])
         if not self.team.lead:
             return ""
-        if until not in self.manifest.stages:
+        if until not in draft.stages:
             raise ConfembError(f"the classifier {experiment.classifier.name!r} is not trained here; predict with it.")
-        return "\n".join(f"{until}: {self.folder / name}" for name in self.manifest.stages[until]["files"])
+        # What the folder holds beyond is kept where it is this experiment's.
+        for stage in STAGES[STAGES.index(until) + 1 : -1]:
+            draft.reuse(stage, keys[stage])
+        draft.keep_rest(but=STAGES)
+        draft.publish()
+        draft.discard()
+        return "\n".join(f"{until}: {self.folder / name}" for name in draft.stages[until]["files"])
 
     def _keys(self, dumped: dict[str, Any]) -> dict[str, str]:
         """Return a hash for each stage of all that its outcome depends on."""
-        prints = {split: dataset.fingerprint for split, dataset in self.datasets.items()}
-        learned = [dataset.fingerprint for dataset in self.learned.values()]
+        section = self.experiment.dataset
+        # What is only measured on while training does not change the weights.
+        learned = self.learned[section.train].fingerprint if section.train in self.learned else None
         train = stage_key("train", self.experiment.seed, learned, self.source.identity())
-        predicted = [prints[split] for split in self.predicted]
-        predict = stage_key("predict", train, predicted, dumped["prediction"], dumped["report"]["examples"])
+        splits = [self.datasets[split] for split in self.predicted]
+        predicted = [[d.name, d.split, d.fingerprint, stage_key(*d.ids.tolist())] for d in splits]
+        predict = stage_key(
+            "predict", train, predicted, section.train, dumped["prediction"], dumped["report"]["examples"]
+        )
         embed = stage_key("embed", predict, self.experiment.seed, dumped["pairs"], dumped["embedding"])
         uncertainty = stage_key("uncertainty", embed, dumped["uncertainty"])
         return {"train": train, "predict": predict, "embed": embed, "uncertainty": uncertainty}
@@ -184,60 +197,12 @@ class Run:
                 f'{quoted_list(missing)}; add some, or set pairs.missing_classes = "drop".'
             )
 
-    def _train(self, key: str) -> None:
-        import jax
-
-        from confemb.training import StepReport, train
-        from confemb.weights import save_weights
-
-        experiment, section, settings = self.experiment, self.experiment.dataset, self.experiment.training
+    def _training(self) -> TrainingStage:
         assert isinstance(self.source, TrainedHere)
-        assert settings is not None
-        network = self.source.network(self.learned[section.train])
-        checkpoints = self.folder / "checkpoints" / key
-        # Beside the checkpoints of this very training, until it is done: another one's may lie in the result folder.
-        kept = self.folder / "checkpoints" / f"{key}-kept"
-        self.display.stage(f"train: {experiment.classifier.name}, {settings.epochs} epochs")
-        started = time.monotonic()
-        with self.display.bar() as update:
+        return TrainingStage(self.experiment, self.source, self.learned, self.draft, self.display, self.team)
 
-            def show(report: StepReport) -> None:
-                tested = "" if report.test_accuracy is None else f", test {report.test_accuracy:.1%}"
-                update(
-                    f"epoch {report.epoch}/{settings.epochs}  loss {report.loss:.3f}, "
-                    f"accuracy {report.accuracy:.1%}{tested}",
-                    report.step,
-                    report.steps,
-                )
-
-            history = train(
-                network,
-                self.learned[section.train],
-                self.learned[section.test] if section.test else None,
-                settings,
-                seed=experiment.seed,
-                checkpoint_folder=checkpoints,
-                report=show if self.display.enabled else None,
-                keep=lambda epoch: save_weights(network, kept / EPOCH_WEIGHTS.format(epoch)),
-                team=self.team,
-            )
-        save_weights(network, self.folder / WEIGHTS)
-        files = [WEIGHTS, HISTORY, *(EPOCH_WEIGHTS.format(epoch) for epoch in settings.keep_epochs or ())]
-        for name in files[2:]:
-            with whole_file(self.folder / name) as temporary:
-                shutil.copyfile(kept / name, temporary)
-        write_text(self.folder / HISTORY, history.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-        device = jax.devices()[0]
-        self.manifest.record(
-            "train",
-            key,
-            files,
-            seconds=round(time.monotonic() - started, 1),
-            training_seconds=round(float(history["seconds"].sum()), 1),
-            devices=f"{jax.device_count()} x {device.device_kind}",
-            versions=versions(),
-        )
-        shutil.rmtree(self.folder / "checkpoints")
+    def _train(self, key: str) -> None:
+        self._training().train(key)
 
     def _predict(self, key: str) -> None:
         from confemb.reporting.examples import choose_examples, save_examples
@@ -247,11 +212,10 @@ class Run:
         splits = [self.datasets[split] for split in self.predicted]
         self.display.stage(f"predict: {sum(len(split) for split in splits):,} pictures")
         started = time.monotonic()
-        if self.source.needs_training:
-            self.team.share_file(self.folder / WEIGHTS)
         # Weights are read back even after a training just now, so that a run that goes on here gives the same bytes.
-        predictions = self._classify(self.folder / WEIGHTS)
-        save_predictions(predictions, self.folder / PREDICTIONS)
+        weights = shared_weights(self.draft, self.team) if self.source.needs_training else None
+        predictions = self._classify(weights)
+        save_predictions(predictions, self.draft.new(PREDICTIONS))
         by_split = {split.split: part for split, part in zip(splits, _parts(predictions, splits), strict=True)}
         # Pictures the classifier did not learn from show best what it makes of new ones.
         shown = next((s for s in splits if s.split != experiment.dataset.train), splits[0])
@@ -263,19 +227,23 @@ class Run:
             examples = Examples(
                 shown.images[rows], picked.labels, picked.top_classes, picked.top_probs, shown.ids[rows]
             )
-            save_examples(examples, self.folder / EXAMPLES)
+            save_examples(examples, self.draft.new(EXAMPLES))
             files.append(EXAMPLES)
         accuracy = {split: round(part.accuracy, 6) for split, part in by_split.items()}
-        self.manifest.record(
+        self.draft.record(
             "predict", key, files, seconds=round(time.monotonic() - started, 1), accuracy=accuracy, versions=versions()
         )
 
-    def classifier(self, weights: Path) -> Classifier:
+    def weights(self) -> Path | None:
+        """Return the file of the weights that were trained here; None for a classifier that was not."""
+        return self.draft.path(WEIGHTS) if self.source.needs_training else None
+
+    def classifier(self, weights: Path | None) -> Classifier:
         """Return the classifier with `weights`; it knows no class that is held out."""
         training = self.learned.get(self.experiment.dataset.train, self.datasets[self.predicted[0]])
         return self.source.classifier(training, weights)
 
-    def _classify(self, weights: Path) -> Predictions:
+    def _classify(self, weights: Path | None) -> Predictions:
         """Return what the classifier with `weights` makes of all pictures to predict."""
         splits = [self.datasets[split] for split in self.predicted]
         classifier = self.classifier(weights)
@@ -293,29 +261,30 @@ class Run:
 
     def predict_epochs(self, keep: list[int], last: int) -> dict[int, Predictions]:
         """Return the predictions after each epoch of `keep` and the `last`; those done before are read back."""
-        key = stage_key("epochs", self.manifest.stages["predict"]["key"])
-        found, files = {}, []
-        done = self.manifest.is_done("epochs", key)
-        for epoch in keep:
-            name = EPOCH_PREDICTIONS.format(epoch)
-            if not done:
+        draft = self.draft
+        key = stage_key("epochs", draft.stages["predict"]["key"])
+        names = {epoch: EPOCH_PREDICTIONS.format(epoch) for epoch in keep}
+        # What was kept of the folder's stages is this training's, or its key is another one.
+        if draft.stages.get("epochs", {}).get("key") != key and not draft.reuse("epochs", key):
+            for epoch, name in names.items():
                 self.display.stage(f"predict: the weights after epoch {epoch}")
-                save_predictions(self._classify(self.folder / EPOCH_WEIGHTS.format(epoch)), self.folder / name)
-            found[epoch] = load_predictions(self.folder / name)
-            files.append(name)
-        if not done:
-            self.manifest.record("epochs", key, files, versions=versions())
-        return found | {last: load_predictions(self.folder / PREDICTIONS)}
+                weights = draft.path(EPOCH_WEIGHTS.format(epoch))
+                save_predictions(self._classify(weights), draft.new(name))
+            draft.record("epochs", key, names.values(), versions=versions())
+            draft.publish()
+            draft.discard()
+        found = {epoch: load_predictions(draft.path(name)) for epoch, name in names.items()}
+        return found | {last: load_predictions(draft.path(PREDICTIONS))}
 
     def _embed(self, key: str) -> None:
         experiment = self.experiment
-        predictions = load_predictions(self.folder / PREDICTIONS)
+        predictions = load_predictions(self.draft.path(PREDICTIONS))
         counts = pair_counts(experiment, predictions)
         if isinstance(self.embedder, ClassifierEmbedder):
             self._embed_classifier(self.embedder, counts, key)
             return
         seeds = range(experiment.seed, experiment.seed + experiment.embedding.seeds)
-        embed_counts(counts, self.embedder, seeds, self.manifest, key, display=self.display, files=[])
+        embed_counts(counts, self.embedder, seeds, self.draft, key, display=self.display, files=[])
 
     def _embed_classifier(self, embedder: ClassifierEmbedder, counts: PairCounts, key: str) -> None:
         """Embed the classes of the counts by what the classifier is, rather than by what it predicted."""
@@ -324,7 +293,7 @@ class Run:
         started = time.monotonic()
         with self.display.bar() as update:
             embedding = embedder.embed_classifier(
-                self.classifier(self.folder / WEIGHTS),
+                self.classifier(self.weights()),
                 splits,
                 self.source.own_names(splits[0].class_names),
                 batch_size=self.source.batch_size,
@@ -332,14 +301,14 @@ class Run:
             )
         vectors = np.stack([embedding.vector(name) for name in counts.class_names])
         runs = EmbeddingRuns(vectors[None], (self.experiment.seed,), counts.class_names)
-        record_embedding(counts, runs, embedder, self.manifest, key, seconds=time.monotonic() - started)
+        record_embedding(counts, runs, embedder, self.draft, key, seconds=time.monotonic() - started)
 
     def _uncertainty(self, key: str) -> None:
         experiment = self.experiment
-        predictions = load_predictions(self.folder / PREDICTIONS)
+        predictions = load_predictions(self.draft.path(PREDICTIONS))
         sections = experiment.pairs, experiment.uncertainty
         seed, display = experiment.seed, self.display
-        measure_chance(predictions, self.embedder, *sections, self.manifest, key, seed=seed, display=display)
+        measure_chance(predictions, self.embedder, *sections, self.draft, key, seed=seed, display=display)
 
 
 def pair_counts(experiment: Experiment, predictions: Predictions) -> PairCounts:

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,14 @@ class Manifest:
     def is_done(self, stage: str, key: str) -> bool:
         """Tell whether `stage` was finished with this key and its files are all there, unchanged."""
         record = self.stages.get(stage)
-        if record is None or record.get("key") != key:
-            return False
-        return all(
-            (self.folder / name).is_file() and sha256_file(self.folder / name) == digest
-            for name, digest in record["files"].items()
-        )
+        return record is not None and record["key"] == key and self.is_whole(stage)
 
-    def record(self, stage: str, key: str, files: list[str], **facts: Any) -> None:
+    def is_whole(self, stage: str) -> bool:
+        """Tell whether a stage's files are all there, unchanged; so they are where it is not recorded."""
+        record = self.stages.get(stage, {"files": {}})
+        return all(is_whole(self.folder / name, digest) for name, digest in record["files"].items())
+
+    def record(self, stage: str, key: str, files: Iterable[str], **facts: Any) -> None:
         """Note a finished stage with its key, its files' hashes and some facts, and save the manifest."""
         self.stages[stage] = {
             "key": key,
@@ -74,11 +75,6 @@ class Manifest:
             "files": {name: sha256_file(self.folder / name) for name in sorted(files)},
         }
         self.save()
-
-    def forget_after(self, stage: str, order: tuple[str, ...]) -> None:
-        """Drop the records of `stage` and of all that follow it in `order`."""
-        for later in order[order.index(stage) :]:
-            self.stages.pop(later, None)
 
     def file(self, name: str) -> Path | None:
         """Return the path of a recorded file, or None where no stage recorded it."""
@@ -98,9 +94,23 @@ def _are_stages(stages: Any) -> bool:
         isinstance(record, dict)
         and isinstance(record.get("key"), str)
         and isinstance(record.get("files"), dict)
+        and all(is_plain(name) and Path(name).name == name != "" for name in record["files"])
         and all(isinstance(digest, str) for digest in record["files"].values())
         for record in stages.values()
     )
+
+
+def is_plain(name: Any) -> bool:
+    """Tell whether a name leads to a file within the folder that it is looked for in."""
+    return isinstance(name, str) and "\0" not in name and not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def is_whole(path: Path, digest: str) -> bool:
+    """Tell whether a file is there and its SHA-256 is `digest`."""
+    try:
+        return sha256_file(path) == digest
+    except OSError:
+        return False
 
 
 def stage_key(*parts: Any) -> str:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ from pydantic import ValidationError
 
 from confemb.bootstrap import CellResampling, PictureResampling, Resampling
 from confemb.class_cells import parse_csv
+from confemb.draft import Draft
 from confemb.embedders import ClassifierEmbedder, Embedder, embed_runs, is_deterministic, make_pair_embedder
 from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
 from confemb.experiment import EmbeddingSection, PairsSection, ReportSection, UncertaintySection
 from confemb.files import make_folder, read_text
+from confemb.locks import alone_in
 from confemb.pairs import PairCounts
 from confemb.prediction_files import load_predictions, save_predictions
 from confemb.predictions import Predictions
@@ -34,6 +37,9 @@ PREDICTIONS = "predictions.parquet"
 EXAMPLES = "examples.npz"
 PAIRS = "pairs.npz"
 RUNS = "embedding_runs.npz"
+
+# Moving a result into its folder takes milliseconds; a reader that meets it looks again.
+READ_ATTEMPTS, SECONDS_BETWEEN = 20, 0.1
 
 
 def embed_predictions(
@@ -90,40 +96,40 @@ def embed_predictions(
         )
     for reference in references:
         open_reference(reference).similarity(counts.class_names)
-    manifest = Manifest(make_folder(folder))
-    if "experiment" in manifest.values:
-        raise ConfembError(f"{folder} holds the result of an experiment; choose another folder with --out.")
-    earlier = manifest.file(PREDICTIONS)
-    manifest.stages.clear()
-    manifest.values.update(title=title, description=description, source=source)
-    manifest.values["report"] = {"groups": groups, "reference": list(references), "item": item}
-    files = []
-    if predictions is not None:
-        save_predictions(predictions, folder / PREDICTIONS)
-        files.append(PREDICTIONS)
-    key = stage_key("embed", source, seed, section.model_dump(mode="json"))
-    embed_counts(counts, embedder, range(seed, seed + section.seeds), manifest, key, display=display, files=files)
-    measure_chance(
-        predictions,
-        embedder,
-        pairs or PairsSection(),
-        uncertainty or UncertaintySection(),
-        manifest,
-        key,
-        seed=seed,
-        display=display,
-    )
-    if predictions is None and earlier is not None:
-        # Of the result that was in this folder before: it is not this one's.
-        earlier.unlink(missing_ok=True)
-    return write_result_report(folder, display=display)
+    with alone_in(folder):
+        draft = Draft(folder)
+        if "experiment" in draft.values:
+            raise ConfembError(f"{folder} holds the result of an experiment; choose another folder with --out.")
+        draft.values.update(title=title, description=description, source=source)
+        draft.values["report"] = {"groups": groups, "reference": list(references), "item": item}
+        key = stage_key("embed", source, seed, section.model_dump(mode="json"))
+        try:
+            files = []
+            if predictions is not None:
+                save_predictions(predictions, draft.new(PREDICTIONS))
+                files.append(PREDICTIONS)
+            embed_counts(counts, embedder, range(seed, seed + section.seeds), draft, key, display=display, files=files)
+            measure_chance(
+                predictions,
+                embedder,
+                pairs or PairsSection(),
+                uncertainty or UncertaintySection(),
+                draft,
+                key,
+                seed=seed,
+                display=display,
+            )
+            return write_draft_report(draft, display=display)
+        finally:
+            # After a failure there is nothing to go on from: all of it is done anew.
+            draft.discard()
 
 
 def embed_counts(
     counts: PairCounts,
     embedder: Embedder,
     seeds: range,
-    manifest: Manifest,
+    draft: Draft,
     key: str,
     *,
     display: Display,
@@ -135,23 +141,23 @@ def embed_counts(
     started = time.monotonic()
     with display.bar() as update:
         runs = embed_runs(embedder, counts, seeds, progress=lambda done, total: update("embedding", done, total))
-    record_embedding(counts, runs, embedder, manifest, key, seconds=time.monotonic() - started, files=files)
+    record_embedding(counts, runs, embedder, draft, key, seconds=time.monotonic() - started, files=files)
 
 
 def record_embedding(
     counts: PairCounts,
     runs: EmbeddingRuns,
     embedder: Embedder | ClassifierEmbedder,
-    manifest: Manifest,
+    draft: Draft,
     key: str,
     *,
     seconds: float,
     files: Sequence[str] = (),
 ) -> None:
     """Save counts and runs, and record the stage "embed" (with `files` too)."""
-    counts.save(manifest.folder / PAIRS)
-    runs.save(manifest.folder / RUNS)
-    manifest.record(
+    counts.save(draft.new(PAIRS))
+    runs.save(draft.new(RUNS))
+    draft.record(
         "embed",
         key,
         [*files, PAIRS, RUNS],
@@ -170,25 +176,21 @@ def measure_chance(
     embedder: Embedder | ClassifierEmbedder,
     pairs: PairsSection,
     section: UncertaintySection,
-    manifest: Manifest,
+    draft: Draft,
     key: str,
     *,
     seed: int,
     display: Display,
 ) -> None:
-    """Measure how far the result in the manifest's folder is chance, and record the stage "uncertainty".
+    """Measure how far the result of a draft is chance, and record the stage "uncertainty".
 
     Where there are no predictions, the counts are those of a confusion matrix, and its cells are drawn anew. Nothing
     is measured for an embedder that looks into the classifier (other predictions would change nothing of its inside),
     nor for counts of several ranks without predictions (which pairs are of one picture is not known).
     """
-    # What an earlier measurement left is no part of this result.
-    manifest.save()
-    for name in UNCERTAINTY_FILES:
-        (manifest.folder / name).unlink(missing_ok=True)
     if isinstance(embedder, ClassifierEmbedder):
         return
-    counts, runs = PairCounts.load(manifest.folder / PAIRS), EmbeddingRuns.load(manifest.folder / RUNS)
+    counts, runs = PairCounts.load(draft.path(PAIRS)), EmbeddingRuns.load(draft.path(RUNS))
     effort = choose_effort(embedder, len(counts.class_names), **section.model_dump())
     if len(counts.class_names) > MOST_CLASSES_IN_A_TABLE:
         # An interval for each of some hundred million pairs would fill the memory.
@@ -205,8 +207,8 @@ def measure_chance(
         resampling = PictureResampling(predictions, counts.k, counts.self_pairs, weighting, temperature, seed)
     with display.bar() as update:
         found = measure_uncertainty(resampling, embedder, runs, effort, seed=seed, progress=update)
-    files = found.save(manifest.folder)
-    manifest.record(
+    files = found.save(make_folder(draft.work))
+    draft.record(
         "uncertainty",
         key,
         files,
@@ -217,11 +219,6 @@ def measure_chance(
     )
 
 
-def load_uncertainty(manifest: Manifest) -> Uncertainty:
-    """Return what is known of the uncertainty of the result in a manifest's folder; empty where it was not measured."""
-    return Uncertainty.load(manifest.folder, list(manifest.stages.get("uncertainty", {}).get("files", {})))
-
-
 def write_result_report(folder: Path, *, display: Display | None = None) -> str:
     """Write tables, figures and report.html of a result folder, from what its manifest records.
 
@@ -229,24 +226,43 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> str:
         The report in short, to print.
 
     Raises:
-        ConfembError: a folder that holds no result.
+        ConfembError: a folder that holds no result, one that cannot be written to, or files that are not those
+            recorded.
+    """
+    open_result(folder)
+    with alone_in(folder):
+        draft = Draft(folder)
+        draft.keep_rest()
+        return write_draft_report(draft, display=display or Display())
+
+
+def write_draft_report(draft: Draft, *, display: Display) -> str:
+    """Write tables, figures and report.html of a draft, and publish it.
+
+    Returns:
+        The report in short, to print.
+
+    Raises:
+        ConfembError: as `write_result_report`.
     """
     from confemb.reporting import Result, write_report
     from confemb.reporting.examples import load_examples
+    from confemb.reporting.write import FIGURE_FILES, MANY_CLASSES_FILES, TABLE_FILES
 
-    manifest = open_result(folder)
-    values = manifest.values
-    (display or Display()).stage("report: tables, figures, report.html")
-    title, description, shown = _said(manifest)
-    runs = EmbeddingRuns.load(folder / RUNS)
+    display.stage("report: tables, figures, report.html")
+    values = draft.manifest_values
+    title, description, shown = _said(values, draft.folder)
+    runs = EmbeddingRuns.load(draft.path(RUNS))
     if len(runs.class_names) > MOST_CLASSES_IN_A_TABLE:
-        return _write_many_classes(runs, manifest, display or Display())
-    predictions, history, examples = (manifest.file(name) for name in (PREDICTIONS, HISTORY, EXAMPLES))
+        summary = _write_many_classes(runs, draft, display)
+        draft.publish(stale=[*FIGURE_FILES, *TABLE_FILES])
+        return f"{summary}\n\nreport: {draft.folder / 'report.html'}"
+    predictions, history, examples = (draft.file(name) for name in (PREDICTIONS, HISTORY, EXAMPLES))
     summary = write_report(
         Result(
             title=title,
             description=description,
-            counts=PairCounts.load(folder / PAIRS),
+            counts=PairCounts.load(draft.path(PAIRS)),
             runs=runs,
             manifest=values,
             predictions=None if predictions is None else load_predictions(predictions),
@@ -255,25 +271,26 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> str:
             groups=shown.groups,
             references=[_known_reference(name, runs.class_names) for name in shown.references],
             item=shown.item,
-            uncertainty=load_uncertainty(manifest),
-            deterministic=manifest.stages["embed"].get("deterministic", False),
-            from_classifier=manifest.stages["embed"].get("looks_into_classifier", False),
+            uncertainty=_uncertainty(draft.file),
+            deterministic=draft.stages["embed"].get("deterministic", False),
+            from_classifier=draft.stages["embed"].get("looks_into_classifier", False),
         ),
-        folder,
+        draft.new_report(),
     )
-    return f"{summary}\n\nreport: {folder / 'report.html'}"
+    draft.publish(stale=[*FIGURE_FILES, *MANY_CLASSES_FILES])
+    return f"{summary}\n\nreport: {draft.folder / 'report.html'}"
 
 
-def _write_many_classes(runs: EmbeddingRuns, manifest: Manifest, display: Display) -> str:
+def _write_many_classes(runs: EmbeddingRuns, draft: Draft, display: Display) -> str:
     """Write the report of a result whose classes are too many for a table of all pairs."""
     from confemb.reporting.many_classes import write_many_classes
 
-    values, folder = manifest.values, manifest.folder
+    values = draft.manifest_values
     with display.bar() as update:
         return write_many_classes(
-            PairCounts.load(folder / PAIRS),
+            PairCounts.load(draft.path(PAIRS)),
             runs,
-            folder,
+            draft.new_report(),
             title=values["title"],
             description=values["description"],
             manifest=values,
@@ -292,9 +309,58 @@ def open_result(folder: Path) -> Manifest:
     return manifest
 
 
-def _said(manifest: Manifest) -> tuple[str, str, ReportSection]:
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """What a result folder says of its embedding.
+
+    Attributes:
+        stages: the manifest's stages.
+        counts: the pairs.
+        runs: their embeddings.
+        uncertainty: what was measured of it.
+    """
+
+    stages: dict[str, Any]
+    counts: PairCounts
+    runs: EmbeddingRuns
+    uncertainty: Uncertainty
+
+
+def load_result(folder: Path) -> Embedded:
+    """Read a finished result without disturbing whoever writes the next one into the folder: all of one result.
+
+    Raises:
+        ConfembError: a folder that holds none, or files that are not those recorded.
+    """
+    for _ in range(READ_ATTEMPTS):
+        manifest = open_result(folder)
+        found = problem = None
+        try:
+            counts, runs = PairCounts.load(folder / PAIRS), EmbeddingRuns.load(folder / RUNS)
+            found = Embedded(manifest.stages, counts, runs, _uncertainty(manifest.file))
+        except ConfembError as error:
+            problem = error
+        # Looked at afterwards: while another run is moved into the folder, its files come before its manifest.
+        if manifest.is_whole("embed") and manifest.is_whole("uncertainty"):
+            if found is None:
+                assert problem is not None
+                raise problem
+            return found
+        time.sleep(SECONDS_BETWEEN)
+    raise ConfembError(
+        f"the files in {folder} are not those that its {MANIFEST} records; another confemb may be at work there, or "
+        "they were changed: run the experiment again."
+    )
+
+
+def _uncertainty(find: Callable[[str], Path | None]) -> Uncertainty:
+    """Return what is known of a result's uncertainty, its files found by `find`; empty where it was not measured."""
+    files = [path for name in UNCERTAINTY_FILES if (path := find(name)) is not None]
+    return Uncertainty.load(files[0].parent, [path.name for path in files]) if files else Uncertainty()
+
+
+def _said(values: Mapping[str, Any], folder: Path) -> tuple[str, str, ReportSection]:
     """Return the title, the description and what the report shows; raises ConfembError where a manifest has others."""
-    values = manifest.values
     try:
         shown = values["experiment"]["report"] if "experiment" in values else values["report"]
         # What a result of an earlier version does not say has its default.
@@ -303,7 +369,7 @@ def _said(manifest: Manifest) -> tuple[str, str, ReportSection]:
     except (KeyError, TypeError, ValueError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else repr(error)
         raise ConfembError(
-            f"{manifest.folder / MANIFEST} does not say what to report ({reason}): run the experiment again."
+            f"{folder / MANIFEST} does not say what to report ({reason}): run the experiment again."
         ) from error
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from confemb.errors import ConfembError
 from confemb.experiment import Experiment, UncertaintySection
 from confemb.files import make_folder
+from confemb.locks import alone_in
 from confemb.pipeline import Run, run_experiment
 from confemb.predictions import Predictions
 from confemb.progress import Display
@@ -39,7 +40,8 @@ def train_networks(
         raise ConfembError(f"{folder} holds a single result; choose another folder with --out.")
     display = display or Display()
     folders = [folder / NETWORK.format(i) for i in range(networks)]
-    _check_references(experiment, references, folders[0], display)
+    with alone_in(folders[0]):
+        _check_references(experiment, references, folders[0], display)
     # The study is about the training's chance; the pictures' is measured by the experiment run for itself.
     unmeasured = UncertaintySection(pictures=0, split_halves=0, dimension_splits=0)
     for i, one in enumerate(folders):
@@ -69,10 +71,11 @@ def predict_epochs(
             "--set training.keep_epochs=[1,2,4]."
         )
     display = display or Display()
-    _check_references(experiment, references, folder, display)
-    run = Run(experiment, folder, display)
-    run.up_to("report")
-    return run.predict_epochs(settings.keep_epochs, settings.epochs)
+    with alone_in(folder):
+        _check_references(experiment, references, folder, display)
+        run = Run(experiment, folder, display)
+        run.up_to("report")
+        return run.predict_epochs(settings.keep_epochs, settings.epochs)
 
 
 def _check_references(experiment: Experiment, references: Sequence[str], folder: Path, display: Display) -> None:

@@ -11,9 +11,10 @@ from confemb.errors import ConfembError
 from confemb.experiment import Experiment
 from confemb.files import read_bytes, whole_file
 from confemb.hold_out import BELOW
+from confemb.locks import alone_in
 from confemb.npz import read_record
 from confemb.pairs import count_pairs
-from confemb.pipeline import WEIGHTS, Run
+from confemb.pipeline import Run
 from confemb.predictions import predictions_from_scores
 from confemb.progress import Display
 from confemb.provenance import stage_key
@@ -103,30 +104,32 @@ def held_out_logits(experiment: Experiment, folder: Path, *, display: Display | 
             "example --set 'dataset.hold_out=[\"cat\"]'."
         )
     display = display or Display()
-    run = Run(experiment, folder, display)
-    if run.source.needs_training:
-        run.up_to("train")
-    learned, test = run.learned[section.train], run.datasets.get(section.test)
-    if test is None:
-        raise ConfembError(f"the split {section.test!r} is not among dataset.predict; add it.")
-    trained = run.manifest.stages.get("train", {}).get("key", run.source.identity())
-    key = stage_key("logits", trained, learned.fingerprint, test.fingerprint)
-    if not run.manifest.is_done("logits", key):
-        classifier = run.classifier(folder / WEIGHTS)
-        arrays = {}
-        for name, dataset in (("learned_logits", learned), ("logits", test)):
-            display.stage(f"score: {len(dataset):,} pictures")
-            parts = []
-            with display.bar() as update:
-                for start in range(0, len(dataset), run.source.batch_size):
-                    scores = np.asarray(classifier.scores(dataset.images[start : start + run.source.batch_size]))
-                    parts.append(scores if classifier.logits else np.log(np.maximum(scores, 1e-12)))
-                    update("scoring", min(start + run.source.batch_size, len(dataset)), len(dataset))
-            arrays[name] = np.concatenate(parts).astype(np.float32)
-        with whole_file(folder / LOGITS) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes them for its own option
-        run.manifest.record("logits", key, [LOGITS])
-    arrays = read_record(read_bytes(folder / LOGITS), {"learned_logits": ("f", 2), "logits": ("f", 2)})
+    with alone_in(folder):
+        run = Run(experiment, folder, display)
+        if run.source.needs_training:
+            run.up_to("train")
+        learned, test = run.learned[section.train], run.datasets.get(section.test)
+        if test is None:
+            raise ConfembError(f"the split {section.test!r} is not among dataset.predict; add it.")
+        trained = run.draft.stages.get("train", {}).get("key", run.source.identity())
+        key = stage_key("logits", trained, learned.fingerprint, test.fingerprint)
+        if run.draft.stages.get("logits", {}).get("key") != key and not run.draft.reuse("logits", key):
+            classifier = run.classifier(run.weights())
+            arrays = {}
+            for name, dataset in (("learned_logits", learned), ("logits", test)):
+                display.stage(f"score: {len(dataset):,} pictures")
+                parts = []
+                with display.bar() as update:
+                    for start in range(0, len(dataset), run.source.batch_size):
+                        scores = np.asarray(classifier.scores(dataset.images[start : start + run.source.batch_size]))
+                        parts.append(scores if classifier.logits else np.log(np.maximum(scores, 1e-12)))
+                        update("scoring", min(start + run.source.batch_size, len(dataset)), len(dataset))
+                arrays[name] = np.concatenate(parts).astype(np.float32)
+            with whole_file(run.draft.new(LOGITS)) as temporary, temporary.open("wb") as file:
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes them for its own option
+            run.draft.record("logits", key, [LOGITS])
+            run.draft.publish()
+        arrays = read_record(read_bytes(run.draft.path(LOGITS)), {"learned_logits": ("f", 2), "logits": ("f", 2)})
     known = learned.class_names
     places = np.array([known.index(name) if name in known else -1 for name in test.class_names])
     return HeldOut(

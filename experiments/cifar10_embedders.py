@@ -49,7 +49,6 @@ from confemb.datasets import open_dataset
 from confemb.datasets.cifar10 import CLASS_NAMES
 from confemb.embedders import embed_runs, make_pair_embedder
 from confemb.files import sha256_file
-from confemb.pipeline import WEIGHTS
 from confemb.progress import Display
 from confemb.provenance import study_manifest
 from confemb.references.cifar10h import SHA256 as CIFAR10H_SHA256
@@ -61,6 +60,7 @@ from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure
 from confemb.reporting.tables import number
 from confemb.results import PREDICTIONS
 from confemb.retraining import prediction_interval
+from confemb.training_stage import WEIGHTS
 from confemb.wordnet import find_wordnet
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from confemb.embedders import ClassifierEmbedder, embed_runs, make_embedder, mak
 from confemb.experiment import Experiment
 from confemb.files import read_bytes
 from confemb.model_files import load_classifier
-from confemb.pipeline import WEIGHTS
 from confemb.progress import Display
 from confemb.provenance import Manifest
 from confemb.references.cifar10h import canonical_labels
 from confemb.reliability import split_half
+from confemb.training_stage import WEIGHTS
 
 # With fewer dimensions than classes, PPMI of few confusions leaves a class without a vector.
 EMBEDDERS: dict[str, dict[str, Any]] = {

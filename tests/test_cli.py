@@ -286,7 +286,7 @@ def test_an_interrupted_training_and_a_checkpoint_of_another_architecture(run, r
         patch.setattr(Checkpoints, "save", lambda *values: (save(*values), interrupt()))
         status, _, err = run("train", mini, "--out", out)
     assert (status, err) == (130, "confemb: stopped; the same command goes on from here.\n")
-    (key,) = (out / "checkpoints").iterdir()
+    (key,) = (out / ".unfinished" / "checkpoints").iterdir()
     shutil.rmtree(key)
     with Checkpoints(key) as checkpoints:
         checkpoints.save(1, (np.zeros(3), np.ones((2, 2))), [])

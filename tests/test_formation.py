@@ -35,7 +35,7 @@ def mini(**training) -> Experiment:
 @pytest.fixture(scope="module")
 def no_report():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "write_result_report", lambda folder, display=None: "")
+        patch.setattr(pipeline, "write_draft_report", lambda draft, display: draft.publish() or "")
         yield
 
 
@@ -50,7 +50,7 @@ def test_the_weights_of_each_epoch_are_kept(kept):
     assert (folder / KEPT[2]).read_bytes() == (folder / "weights.safetensors").read_bytes()
     assert len({(folder / name).read_bytes() for name in KEPT}) == 3
     assert set(json.loads((folder / "manifest.json").read_text())["stages"]["train"]["files"]) >= set(KEPT)
-    assert not (folder / "checkpoints").exists()
+    assert not (folder / ".unfinished").exists()
     assert list(predictions) == [1, 2, 3]
     last = pipeline.load_predictions(folder / "predictions.parquet")
     np.testing.assert_array_equal(predictions[3].top_classes, last.top_classes)

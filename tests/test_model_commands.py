@@ -127,7 +127,7 @@ def test_models_refuses(refused, checkpoints):
 
 @pytest.fixture
 def experiment(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "write_result_report", lambda folder, display=None: "")
+    monkeypatch.setattr(pipeline, "write_draft_report", lambda draft, display: draft.publish() or "")
     (tmp_path / "few.toml").write_text(EXPERIMENT)
     return tmp_path / "few.toml"
 

@@ -9,11 +9,14 @@ import pytest
 from confemb import pipeline
 from confemb.errors import ConfembError
 from confemb.experiment import EmbeddingSection, Experiment
-from confemb.pairs import count_pairs
+from confemb.files import sha256_file
+from confemb.locks import alone_in
+from confemb.pairs import PairCounts, count_pairs
 from confemb.pipeline import run_experiment
 from confemb.prediction_files import load_predictions
 from confemb.progress import Display
-from confemb.results import embed_predictions, write_result_report
+from confemb.provenance import Manifest
+from confemb.results import embed_predictions, load_result, write_result_report
 
 MINI = {
     "name": "mini",
@@ -95,7 +98,7 @@ def test_a_result_folder_holds_what_the_design_says(finished):
     assert there >= set(SAME_BYTES)
     for figure in ("similarity_heatmap", "dendrogram", "class_map", "training", "examples"):
         assert {f"figures/{figure}.png", f"figures/{figure}.svg"} <= there
-    assert not (folder / "checkpoints").exists()
+    assert not (folder / ".unfinished").exists()
     assert not [name for name in there if ".part" in name]
     assert "A few digits" in summary
     assert summary.endswith(f"report: {folder / 'report.html'}")
@@ -367,3 +370,87 @@ def test_results_of_both_kinds_do_not_mix(finished, tmp_path, predictions, monke
     assert not (tmp_path / "predictions.parquet").exists()
     with pytest.raises(ConfembError, match="holds the result of `confemb embed`; choose another folder"):
         run_experiment(mini(), tmp_path)
+
+
+def test_other_test_pictures_leave_the_weights(result, nothing_runs, digits):
+    """What is measured on while training changes the history alone, of the last epoch, whose weights there are."""
+    before = contents(result, ["weights.safetensors", "predictions.parquet", "embedding_runs.npz"])
+    history = (result / "history.csv").read_text().splitlines()
+    nothing_runs("train", "predict", "embed")
+    run_experiment(section("dataset", test=None), result)
+    assert contents(result, before) == before
+    untested = (result / "history.csv").read_text().splitlines()
+    assert [row.split(",")[3:5] for row in untested] == [["test_loss", "test_accuracy"], ["", ""], ["", ""]]
+    # On the pictures it learned from, the accuracy is that of their predictions.
+    run_experiment(section("dataset", test="train"), result)
+    predictions = load_predictions(result / "predictions.parquet")
+    learned = predictions.where(predictions.splits == "train").accuracy
+    rows = [row.split(",") for row in (result / "history.csv").read_text().splitlines()]
+    assert rows[1][3:5] == ["", ""]
+    assert float(rows[2][4]) == pytest.approx(learned, abs=1e-5)
+    run_experiment(mini(), result)
+    again = (result / "history.csv").read_text().splitlines()
+    assert again[2] == history[2]
+    # A history that never had those columns gets them.
+    bare = [",".join(cell for i, cell in enumerate(row.split(",")) if i not in (3, 4)) for row in history]
+    manifest = Manifest(result)
+    (result / "history.csv").write_text("\n".join(bare) + "\n")
+    manifest.stages["train"] |= {"tested": None}
+    manifest.stages["train"]["files"]["history.csv"] = sha256_file(result / "history.csv")
+    manifest.save()
+    run_experiment(mini(), result)
+    assert (result / "history.csv").read_text().splitlines() == again
+    assert contents(result, before) == before
+
+
+def test_a_failed_run_leaves_the_earlier_result(result, nothing_runs):
+    """Another configuration that fails, at any stage, takes nothing of the result that is there."""
+    before = contents(result)
+    for stage, changes in (("train", {"seed": 1}), ("predict", {"prediction": {"mirror": True}})):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                {"train": "confemb.training.train", "predict": "confemb.pipeline.classify_datasets"}[stage],
+                lambda *_, **__: (_ for _ in ()).throw(ConfembError("the disk is full.")),
+            )
+            with pytest.raises(ConfembError, match="the disk is full"):
+                run_experiment(mini(**changes), result)
+        assert {k: v for k, v in contents(result).items() if not k.startswith(".unfinished")} == before
+    # A report of it can be written meanwhile, and does not disturb what is unfinished.
+    write_result_report(result)
+    nothing_runs("train", "predict", "embed")
+    run_experiment(mini(), result)
+    assert contents(result) == before
+    assert not (result / ".unfinished").exists()
+
+
+def test_two_runs_in_one_folder(result):
+    with alone_in(result):
+        for work in (lambda: run_experiment(mini(), result), lambda: write_result_report(result)):
+            with pytest.raises(ConfembError, match="another confemb is at work in .*: wait until it ends, or choose"):
+                work()
+        # Reading disturbs nobody.
+        assert load_result(result).runs.seeds == (0, 1)
+
+
+def test_a_reader_never_sees_two_results_mixed(result, monkeypatch):
+    other = Path(shutil.copytree(result, result.with_name("other")))
+    run_experiment(section("pairs", self_pairs="drop"), other, until="embed")
+    new = {name: (other / name).read_bytes() for name in ("pairs.npz", "embedding_runs.npz", "manifest.json")}
+    load, todo = PairCounts.load, list(new)
+
+    def load_while_another_writes(path):
+        """After the first file was read, another process moves its files in, one at each look."""
+        found = load(path)
+        if todo:
+            (result / (name := todo.pop(0))).write_bytes(new[name])
+        return found
+
+    monkeypatch.setattr(PairCounts, "load", load_while_another_writes)
+    found = load_result(result)
+    assert todo == []
+    assert found.counts.self_pairs == "drop"
+    np.testing.assert_array_equal(found.runs.vectors, load_result(other).runs.vectors)
+    (result / "pairs.npz").write_bytes((result / "pairs.npz").read_bytes()[:-1] + b"x")
+    monkeypatch.setattr("confemb.results.SECONDS_BETWEEN", 0)
+    with pytest.raises(ConfembError, match=r"the files in .* are not those that its manifest.json records"):
+        load_result(result)

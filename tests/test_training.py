@@ -151,7 +151,7 @@ def start_training(tmp_path, name):
 def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path):
     process = start_training(tmp_path, "killed")
     # Killed somewhere in the epochs that follow the third, while computing or while writing.
-    while not list(tmp_path.glob("killed/checkpoints/*/3")):
+    while not list(tmp_path.glob("killed/.unfinished/checkpoints/*/3")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -162,7 +162,7 @@ def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path):
     assert start_training(tmp_path, "unbroken").wait() == 0
     killed, unbroken = (tmp_path / name / "weights.safetensors" for name in ("killed", "unbroken"))
     assert killed.read_bytes() == unbroken.read_bytes()
-    assert not (tmp_path / "killed" / "checkpoints").exists()
+    assert not (tmp_path / "killed" / ".unfinished").exists()
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,11 @@ def result_uncertainty(
 ) -> "tuple[SimilarityMatrix, dict[Source, SimilarityInterval], TwoValues | None]":
     """Return a finished result's medians, its intervals by source, and both values where its runs form two groups."""
     from confemb.basins import two_values
-    from confemb.embedding import EmbeddingRuns
-    from confemb.results import RUNS, load_uncertainty, open_result
+    from confemb.results import load_result
     from confemb.statistics import summarise_runs
     from confemb.uncertainty import intervals_by_source
 
-    uncertainty = load_uncertainty(open_result(folder))
-    runs = EmbeddingRuns.load(folder / RUNS)
-    summary = summarise_runs(runs)
-    return summary.similarity, intervals_by_source(summary, len(runs), uncertainty), two_values(runs, summary.basins)
+    result = load_result(folder)
+    summary = summarise_runs(result.runs)
+    intervals = intervals_by_source(summary, len(result.runs), result.uncertainty)
+    return summary.similarity, intervals, two_values(result.runs, summary.basins)

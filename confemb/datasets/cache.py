@@ -21,11 +21,7 @@ import numpy as np
 from confemb.datasets import Dataset, Progress
 from confemb.errors import ConfembError, unknown_name
 from confemb.files import make_folder, write_json
-
-try:
-    import fcntl
-except ImportError:  # Windows: without the lock two fetches do the work twice, and the first to end wins.
-    fcntl = None  # type: ignore[assignment]
+from confemb.locks import alone_in
 
 FORMAT = 1
 INFO = "info.json"
@@ -211,29 +207,22 @@ class ArrayCache:
 
     @contextmanager
     def _alone(self, progress: Progress | None) -> Iterator[None]:
-        """Hold the dataset's lock, which the system releases when the process dies, and sweep up leftovers."""
-        if fcntl is None:
+        """Hold the dataset's lock and sweep up leftovers."""
+
+        def waiting() -> None:
+            if progress is not None:
+                progress(f"waiting for another process that prepares {self.name}", 0, 1)
+
+        with alone_in(self.home, waiting=waiting) as held:
+            if held:
+                sweep(self.home)
             yield
-            return
-        handle = os.open(self.home, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                locked = True
-            except BlockingIOError:
-                if progress is not None:
-                    progress(f"waiting for another process that prepares {self.name}", 0, 1)
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                locked = True
-            except OSError:
-                # Some network file systems have no locks.
-                locked = False
-            if locked:
-                for leftover in self.home.glob(f"*{UNFINISHED}"):
-                    shutil.rmtree(leftover, ignore_errors=True)
-            yield
-        finally:
-            os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished; the caller holds the folder's lock."""
+    for leftover in folder.glob(f"*{UNFINISHED}"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_split(

@@ -10,14 +10,13 @@ import pandas as pd
 
 from confemb.embedders.counts import count_similarity
 from confemb.embedding import EmbeddingRuns
-from confemb.pairs import PairCounts
 from confemb.references import Reference
 from confemb.reporting.figures import label_points
 from confemb.reporting.pair_axes import MOST_PAIRS, legend_above, mark_values, pair_axes, pair_label, widest_pairs
 from confemb.reporting.study import Section, Study, StudyFigure, frame_table
 from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure
 from confemb.reporting.tables import Table, interval, number
-from confemb.results import PAIRS, RUNS, open_result
+from confemb.results import load_result
 from confemb.retraining import RetrainingSummary, summarise_networks
 from confemb.similarity import Agreement, SimilarityMatrix, agreement
 
@@ -72,10 +71,10 @@ def collect_networks(
     """
     runs, counts, accuracy = [], [], []
     for folder in folders:
-        values = open_result(folder)
-        runs.append(EmbeddingRuns.load(folder / RUNS))
-        counts.append(count_similarity(PairCounts.load(folder / PAIRS)))
-        accuracy.append(values.stages.get("predict", {}).get("accuracy", {}))
+        result = load_result(folder)
+        runs.append(result.runs)
+        counts.append(count_similarity(result.counts))
+        accuracy.append(result.stages.get("predict", {}).get("accuracy", {}))
     return Retraining(
         title=title,
         summary=summarise_networks(runs),

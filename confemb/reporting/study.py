@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from confemb.draft import Draft
 from confemb.errors import ConfembError
 from confemb.files import make_folder, write_text
-from confemb.provenance import Manifest
+from confemb.locks import alone_in
 from confemb.reporting.html import content_hash, flatten, minus_signs, page_style, page_template
 from confemb.reporting.latex import plain_latex
 from confemb.reporting.tables import Table, markdown_text, number, plain_markdown
@@ -82,13 +83,14 @@ def write_study(study: Study, folder: Path) -> str:
     Raises:
         ConfembError: the folder cannot be written to, or holds the result of a single classifier.
     """
-    manifest = Manifest(make_folder(folder))
-    if manifest.stages:
-        raise ConfembError(f"{folder} holds a single result; choose another folder with --out.")
-    shown = write_pages(study, folder)
-    manifest.values = {"stages": {}, **study.manifest}
-    manifest.save()
-    return shown
+    with alone_in(folder):
+        draft = Draft(folder)
+        if draft.published.stages:
+            raise ConfembError(f"{folder} holds a single result; choose another folder with --out.")
+        draft.values = dict(study.manifest)
+        shown = write_pages(study, draft.new_report())
+        draft.publish()
+    return f"{shown}\n\nreport: {folder / 'report.html'}"
 
 
 def write_pages(study: Study, folder: Path) -> str:
@@ -111,7 +113,7 @@ def write_pages(study: Study, folder: Path) -> str:
         study=study, figures=shown, manifest=flatten(study.manifest), style=style, style_hash=content_hash(style)
     )
     write_text(folder / "report.html", page)
-    return "\n".join([study.title, "", *map(minus_signs, study.findings), "", f"report: {folder / 'report.html'}"])
+    return "\n".join([study.title, "", *map(minus_signs, study.findings)])
 
 
 def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int = 2) -> Table:

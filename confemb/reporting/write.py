@@ -17,6 +17,22 @@ from confemb.similarity import csv_cells
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# The names of all figures; a result has those that something is known for.
+FIGURES = (
+    "similarity_heatmap",
+    "class_map",
+    "dendrogram",
+    "reference",
+    "seeds_spread",
+    "intervals",
+    "dimension",
+    "examples",
+    "training",
+)
+FIGURE_FILES = tuple(f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg"))
+# What only a result of few classes has, and only one of very many.
+TABLE_FILES = ("similarities.csv", "similarity_matrix.csv", "tables.csv")
+MANY_CLASSES_FILES = ("neighbours.csv", "strongest_pairs.csv")
 # Figures on the page are set a little larger than in print (96 pixels an inch).
 _PIXELS_PER_INCH = 115
 # A figure this wide has letters of 9 pixels on a phone.
@@ -91,21 +107,21 @@ def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
     """Draw the figures that the result has, save each as PNG and SVG, and return them for the page."""
     from confemb.reporting import classifier_figures, figures, style, uncertainty_figures
 
-    drawers = {
-        "similarity_heatmap": figures.heatmap,
-        "class_map": figures.class_map,
-        "dendrogram": figures.dendrogram,
-        "reference": figures.reference_scatter,
-        "seeds_spread": figures.seeds_spread,
-        "intervals": uncertainty_figures.intervals,
-        "dimension": uncertainty_figures.dimension,
-        "examples": classifier_figures.example_pictures,
-        "training": classifier_figures.training_curve,
-    }
+    drawers = (
+        figures.heatmap,
+        figures.class_map,
+        figures.dendrogram,
+        figures.reference_scatter,
+        figures.seeds_spread,
+        uncertainty_figures.intervals,
+        uncertainty_figures.dimension,
+        classifier_figures.example_pictures,
+        classifier_figures.training_curve,
+    )
     # The heatmap of many classes is a picture with about a dot for each class: more dots would only cost room.
     dpi = 200 if analysis.whole else 150
     shown = {}
-    for name, draw in drawers.items():
+    for name, draw in zip(FIGURES, drawers, strict=True):
         with style.figure_style():
             figure = draw(analysis)
         if figure is None:

@@ -187,7 +187,7 @@ def test_two_builds_at_once_do_the_work_once(tmp_path):
 
 
 def test_without_locks_the_first_to_end_wins(tmp_path, monkeypatch):
-    monkeypatch.setattr("confemb.datasets.cache.fcntl", None)
+    monkeypatch.setattr("confemb.locks.fcntl", None)
     first, second = (ArrayCache(tmp_path, "toy", name="toy") for _ in range(2))
 
     def make(scratch):
