@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from confemb.adapters.onnx import OnnxClassifier
     from confemb.adapters.sklearn import SklearnClassifier, out_of_fold
     from confemb.adapters.torch import TorchClassifier
+    from confemb.beam import beam_sum
     from confemb.bootstrap import CellResampling, PictureResampling, picture_replicates
     from confemb.class_cells import load_class_names
     from confemb.classification import Classifier, classify, classify_batches
@@ -143,6 +144,7 @@ __all__ = [
     "__version__",
     "agreement",
     "auroc",
+    "beam_sum",
     "choose_dimension",
     "choose_effort",
     "classify",
@@ -261,6 +263,7 @@ _MODULES = {
     "WordVectors": "confemb.words.vectors",
     "agreement": "confemb.similarity",
     "auroc": "confemb.unknown",
+    "beam_sum": "confemb.beam",
     "choose_dimension": "confemb.reliability",
     "choose_effort": "confemb.uncertainty",
     "classify": "confemb.classification",

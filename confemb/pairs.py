@@ -114,8 +114,8 @@ class PairCounts:
     def __add__(self, other: "PairCounts") -> "PairCounts":
         """Add two counts of the same classes exactly; raises ConfembError where they do not fit, see `PairSum`."""
         total = PairSum()
-        total.add(self)
-        total.add(other)
+        for counts in (self, other):
+            total.add(counts)
         return total.counts()
 
     def cells(self) -> scipy.sparse.csr_array:
@@ -363,9 +363,8 @@ class PairSum:
             self._first = counts
         for what in ("class_names", "k", "self_pairs", "unit"):
             if getattr(self._first, what) != getattr(counts, what):
-                raise ConfembError(
-                    f"cannot add pair counts whose {what} differ: {_difference(self._first, counts, what)}."
-                )
+                told = _difference(self._first, counts, what)
+                raise ConfembError(f"cannot add pair counts whose {what} differ: {told}.")
         twice = sorted(self._shards.intersection(counts.shards))
         if twice:
             raise ConfembError(
@@ -377,24 +376,25 @@ class PairSum:
         while len(self._parts) > 1 and self._parts[-2].nnz < 2 * self._parts[-1].nnz:
             self._parts.append(self._parts.pop() + self._parts.pop())
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added yet."""
+        return self._first is None
+
     def counts(self) -> PairCounts:
         """Return the sum of what was added; raises ConfembError where nothing was."""
         if self._first is None:
             raise ConfembError("there are no pair counts to add up.")
         while len(self._parts) > 1:
             self._parts.append(self._parts.pop() + self._parts.pop())
-        first = self._first
-        return _from_cells(
-            self._parts[0], first.class_names, first.k, first.self_pairs, first.unit, tuple(sorted(self._shards))
-        )
+        one, shards = self._first, tuple(sorted(self._shards))
+        return _from_cells(self._parts[0], one.class_names, one.k, one.self_pairs, one.unit, shards)
 
 
 def _difference(a: PairCounts, b: PairCounts, what: str) -> str:
     """Say in a few words how an attribute of two counts differs."""
     one, other = getattr(a, what), getattr(b, what)
-    if what != "class_names":
-        return f"{one!r} and {other!r}"
-    if len(one) != len(other):
-        return f"{len(one)} and {len(other)} classes"
+    if what != "class_names" or len(one) != len(other):
+        return f"{len(one)} and {len(other)} classes" if what == "class_names" else f"{one!r} and {other!r}"
     place = next(i for i, (x, y) in enumerate(zip(one, other, strict=True)) if x != y)
     return f"class {place} is {one[place]!r} and {other[place]!r}"

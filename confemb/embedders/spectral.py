@@ -16,8 +16,12 @@ USUAL_DIM = 5
 _SHORTEST = 1e-10
 # From so many classes on, few singular vectors (an eighth at most) are found by iteration, in a tenth of the time.
 _ITERATED, _ITERATED_SHARE = 200, 8
-# Of a randomised decomposition: how often the space is multiplied, and how many dimensions it has beyond those wanted.
-_ITERATIONS, _OVERSAMPLING = 4, 10
+# Of a randomised decomposition: how often the space is multiplied by the matrix and back, and how many dimensions it
+# has beyond those wanted. Multiplying more often comes nearer to the very largest singular vectors, and where there are
+# more groups of classes than dimensions those tell coarse groups alone: of 21,841 made-up classes in groups of ten
+# within groups of a hundred, the nearest five in 32 dimensions of PPMI were of the same ten for all classes after 1,
+# for 9 % after 4.
+_ITERATIONS, _OVERSAMPLING = 1, 10
 
 
 def checked_dim(dim: int | None, classes: int, *, usual: int) -> int:
@@ -92,7 +96,8 @@ def _randomised_svd(
     """Return u, s and v.T by subspace iteration from a random start (Halko et al. 2011, algorithms 4.4 and 5.1).
 
     Very many classes that are confused near by have many singular values of about the same size, between which Lanczos'
-    method does not come to an end. Here the work is fixed, and what is found then spans some of them.
+    method does not come to an end. Here the work is fixed; what is found then lies between those singular vectors and a
+    random projection of the matrix, which keeps who is near whom.
     """
     transpose = matrix.T
     space = np.random.default_rng(0).normal(size=(matrix.shape[0], min(dim + _OVERSAMPLING, matrix.shape[0])))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from confemb.embedders import balanced, cooccurrence, make_pair_embedder, ppmi
+from confemb.embedders import balanced, cooccurrence, make_pair_embedder, ppmi, spectral
 from confemb.embedders.balanced import Balanced
 from confemb.embedders.ppmi import Ppmi
 from confemb.embedders.spectral import SparsePlusLowRank, truncated_svd
@@ -44,6 +44,7 @@ def test_the_operator_of_one_class_that_is_nearly_all():
 @pytest.mark.parametrize("embedder", [Ppmi(dim=6), Balanced(dim=6)])
 def test_vectors_without_a_table_are_those_with_it(counts, embedder, monkeypatch):
     expected = embedder.embed(counts).cosine().values
+    monkeypatch.setattr(spectral, "_ITERATIONS", 4)
     for module in (ppmi, balanced):
         monkeypatch.setattr(module, "MOST_CLASSES_IN_A_TABLE", 100)
     found = embedder.embed(counts)
@@ -52,7 +53,8 @@ def test_vectors_without_a_table_are_those_with_it(counts, embedder, monkeypatch
     assert embedder.embed(counts).vectors.tobytes() == found.vectors.tobytes()
 
 
-def test_a_randomised_decomposition_finds_what_stands_out():
+def test_a_randomised_decomposition_finds_what_stands_out(monkeypatch):
+    monkeypatch.setattr(spectral, "_ITERATIONS", 4)
     generator = np.random.default_rng(2)
     left, right = (np.linalg.qr(generator.normal(size=(300, 8)))[0] for _ in range(2))
     matrix = left * np.geomspace(100, 10, 8) @ right.T + 0.01 * generator.normal(size=(300, 300))
@@ -74,3 +76,13 @@ def test_what_needs_a_table_refuses_too_many_classes(counts, monkeypatch):
             make_pair_embedder(name, {}).embed(counts, seed=0)
     with pytest.raises(ConfembError, match="most classes are never seen together; give a smoothing above 0"):
         Balanced(smoothing=0).operator(counts)
+
+
+def test_more_groups_than_dimensions_are_still_told(monkeypatch):
+    monkeypatch.setattr(ppmi, "MOST_CLASSES_IN_A_TABLE", 100)
+    group = np.arange(600) // 6
+    confusions = np.random.default_rng(3).poisson(np.where(group[:, None] == group, 30, 0.001))
+    counts = pairs_from_confusions(confusions, tuple(map(str, range(600))))
+    cosine = Ppmi(dim=20).embed(counts).cosine().values - 2 * np.eye(600)
+    nearest = np.argsort(-cosine, axis=1)[:, :5]
+    assert (group[nearest] == group[:, None]).mean() > 0.95
