@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 # A sentence longer than this holds something that nobody wants to read whole: its middle is left out.
 LONGEST_MESSAGE = 1500
+# Blanks, joiners and marks of direction that end where they stand: parts of names in many scripts.
+_HARMLESS = "\t\n\u00a0\u00ad\u061c\u200c\u200d\u200e\u200f\u202f\u3000"
 # Likeness takes time in proportion to both; beyond these no near name is looked for.
 _LONGEST_NAME, _MOST_NAMES = 200, 20_000
 
@@ -32,7 +34,7 @@ def visible(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in "\t\n\u00a0\u00ad\u200c\u200d\u3000" else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c in _HARMLESS else ascii(c)[1:-1] for c in text)
 
 
 def repeated(names: Iterable[str]) -> list[str]:

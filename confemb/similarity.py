@@ -1,6 +1,7 @@
 """`SimilarityMatrix`: how alike every two classes are, and how well two such matrices agree."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -122,18 +123,23 @@ class SimilarityMatrix:
             raise ConfembError(f"{path}: {error}") from error
 
 
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for the beginning of a formula, also in full width or behind apostrophes:
+# at the beginning of a cell, and behind what another country's spreadsheet takes for the end of one.
+_FORMULA = r"(?<![^;\t\r\n])%s('*)(?=[=+\-@\t\r\n＝＋－＠])"
+_BARE, _NEUTRAL = re.compile(_FORMULA % ""), re.compile(_FORMULA % "'")
 
 
 def neutral_cell(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would run as a formula; `plain_cell` takes it off."""
-    return f"'{text}" if text.lstrip("'").startswith(_FORMULA_START) else text
+    """Put an apostrophe before text that a spreadsheet would run as a formula; `plain_cell` takes it off.
+
+    Spreadsheets take "=1+1" in a CSV file for a formula, which may call programs. The apostrophe makes it text.
+    """
+    return _BARE.sub(r"'\1", text)
 
 
 def plain_cell(text: str) -> str:
-    """Undo `neutral_cell`."""
-    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_FORMULA_START) else text
+    """Undo `neutral_cell`, exactly."""
+    return _NEUTRAL.sub(r"\1", text)
 
 
 def csv_cells(names: Sequence[str]) -> list[str]:

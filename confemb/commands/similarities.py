@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.commands.options import ResultFolder
+from confemb.errors import visible
 
 if TYPE_CHECKING:
     from confemb.basins import TwoValues
@@ -38,7 +39,7 @@ def similar(
             bounds = interval.between(row, i)
             if bounds is not None:
                 line += f"  {source} [{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, float]] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from confemb.errors import visible
 from confemb.reporting import tables
 from confemb.reporting.agreement_table import agreement_tables
 from confemb.reporting.analysis import Analysis
@@ -97,9 +98,16 @@ def page_template(name: str) -> "Template":
     """Return a template of the package: what is put into it is escaped, a name that is not given is an error."""
     import jinja2
 
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined, finalize=_shown
+    )
     environment.filters["minus"] = minus_signs
     return environment.from_string(_read(name))
+
+
+def _shown(value: Any) -> Any:
+    """Show what cannot be seen in a user's text; the package's own, which is marked as safe, stays as it is."""
+    return visible(value) if type(value) is str else value
 
 
 def page_style() -> "Markup":

@@ -2,6 +2,7 @@
 
 import re
 
+from confemb.errors import visible
 from confemb.reporting.analysis import Analysis
 from confemb.reporting.tables import (
     ColumnTable,
@@ -24,7 +25,7 @@ _LATEX = {
 
 def latex_text(text: str) -> str:
     """Escape LaTeX's special characters and set minus signs before numbers as such."""
-    escaped = "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    escaped = "".join(_LATEX.get(character, character) for character in visible(" ".join(text.split())))
     return re.sub(r"(?<![\w.-])-(?=\d)", "$-$", escaped)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from confemb.draft import Draft
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, visible
 from confemb.files import make_folder, write_text
 from confemb.locks import alone_in
 from confemb.reporting.html import content_hash, flatten, minus_signs, page_style, page_template
@@ -113,7 +113,7 @@ def write_pages(study: Study, folder: Path) -> str:
         study=study, figures=shown, manifest=flatten(study.manifest), style=style, style_hash=content_hash(style)
     )
     write_text(folder / "report.html", page)
-    return "\n".join([study.title, "", *map(minus_signs, study.findings)])
+    return visible("\n".join([study.title, "", *map(minus_signs, study.findings)]))
 
 
 def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int = 2) -> Table:
@@ -144,6 +144,7 @@ def frame_csv(frame: pd.DataFrame) -> str:
             frame[name] = frame[name].round(6) + 0.0
         elif not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = [neutral_cell(value) if isinstance(value, str) else value for value in frame[name]]
+    frame.columns = [neutral_cell(str(name)) for name in frame.columns]
     return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
 
 

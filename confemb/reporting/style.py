@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from confemb.errors import visible
 from confemb.files import whole_file
 
 if TYPE_CHECKING:
@@ -96,12 +97,19 @@ def group_colour(group: int) -> str:
 
 
 def shortened(name: str, longest: int = LONGEST_LABEL) -> str:
-    """Cut a long class name for a label in a figure."""
+    """Cut a long class name for a label in a figure, and set it on one line."""
+    name = visible(" ".join(name.split()))
     return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
 
 
 def figure_bytes(figure: "Figure", kind: str, *, dpi: int) -> bytes:
     """Return the figure as "png" or "svg"; no date and no software version, so equal figures are equal bytes."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        # Also what an SVG's comments say, where some characters are not allowed at all.
+        text.set_text(visible(text.get_text()))
     out = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with figure_style():

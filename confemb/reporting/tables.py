@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from confemb.errors import visible
 from confemb.intervals import Source
 from confemb.reporting.analysis import Analysis
 from confemb.similarity import neutral_cell
@@ -293,7 +294,7 @@ def frame_to_markdown(frame: pd.DataFrame, *, digits: int = 2) -> str:
 
 def markdown_text(text: str) -> str:
     """Escape what Markdown would read as markup; an underscore within a word is none."""
-    return re.sub(r"[\\|*`<&~$]|](?=[(\[:])|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(text.split()))
+    return re.sub(r"[\\|*`<&~$]|](?=[(\[:])|(?<!\w)_|_(?!\w)", r"\\\g<0>", visible(" ".join(text.split())))
 
 
 def to_csv(analysis: Analysis) -> str:

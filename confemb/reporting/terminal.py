@@ -2,6 +2,7 @@
 
 import shutil
 
+from confemb.errors import visible
 from confemb.reporting.analysis import Analysis
 from confemb.reporting.findings import finding
 from confemb.reporting.tables import ColumnTable, column_tables, number
@@ -26,7 +27,7 @@ def to_terminal(analysis: Analysis, *, width: int | None = None) -> str:
         lines.append(f"{len(analysis.class_names):,} classes: their neighbours are in tables.md and report.html.")
         lines.append("")
     lines += [f"{a.split}: {a.top_1:.2%} right, {a.top_k:.2%} among the first {a.k}" for a in analysis.accuracy]
-    return "\n".join([*lines, *finding(analysis)])
+    return visible("\n".join([*lines, *finding(analysis)]))
 
 
 def _columns(table: ColumnTable, width: int) -> list[str]:
