@@ -7,7 +7,6 @@ writing a report again leaves it.
 """
 
 import copy
-import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from typing import Any
 
 from confemb import __version__
 from confemb.errors import ConfembError
-from confemb.files import make_folder, write_json
+from confemb.files import make_folder, parse_json, read_bytes, write_json
 from confemb.provenance import MANIFEST, Manifest, is_plain, is_whole
 
 UNFINISHED = ".unfinished"
@@ -143,11 +142,11 @@ class Draft:
         """Move what is ready into the folder; from wherever an earlier call was killed."""
         report = self.work / REPORT
         try:
-            remove = json.loads((self.work / READY).read_text(encoding="utf-8"))["remove"]
+            if not (self.work / READY).exists():
+                return
+            remove = parse_json(read_bytes(self.work / READY), where=str(self.work / READY))["remove"]
             final = Manifest(report)
-        except FileNotFoundError:
-            return
-        except (ConfembError, OSError, ValueError, TypeError, KeyError):
+        except (ConfembError, TypeError, KeyError):
             # Not of confemb's making.
             remove, final = [], None
         # Where the manifest is gone, all was moved: it comes last.

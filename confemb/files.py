@@ -75,13 +75,13 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file's bytes as hexadecimal digits."""
-    with open(path, "rb") as file:
+    """Return the SHA-256 of a file's bytes as hexadecimal digits; raises ConfembError as `open_file`."""
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
-def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
     """Open a file for reading its bytes; what cannot be opened or read while it is open is a ConfembError.
 
     Only plain files are: a named pipe would keep a reader waiting, a device has no end.

@@ -109,7 +109,7 @@ def is_whole(path: Path, digest: str) -> bool:
     """Tell whether a file is there and its SHA-256 is `digest`."""
     try:
         return sha256_file(path) == digest
-    except OSError:
+    except ConfembError:
         return False
 
 

@@ -115,13 +115,13 @@ def _predictions(scratch: Path) -> list[Reader]:
 
 def _results(scratch: Path) -> list[Reader]:
     from confemb.commands.similarities import result_uncertainty
+    from confemb.draft import Draft
     from confemb.embedders import make_pair_embedder
     from confemb.embedding import ClassEmbedding, EmbeddingRuns
     from confemb.experiment import PairsSection, UncertaintySection
     from confemb.intervals import load_intervals
     from confemb.pairs import PairCounts, count_pairs
     from confemb.progress import Display
-    from confemb.provenance import Manifest
     from confemb.reporting.examples import load_examples, save_examples
     from confemb.reporting.result import Examples
     from confemb.results import embed_counts, load_history, measure_chance, open_result
@@ -130,23 +130,24 @@ def _results(scratch: Path) -> list[Reader]:
 
     folder = scratch / "result"
     folder.mkdir()
-    manifest = Manifest(folder)
-    manifest.values.update(title="t", description="", source={"file": "x"})
-    manifest.values["report"] = {"groups": {"g": ["cat", "dog"]}, "reference": [], "item": "picture"}
+    draft = Draft(folder)
+    draft.values.update(title="t", description="", source={"file": "x"})
+    draft.values["report"] = {"groups": {"g": ["cat", "dog"]}, "reference": [], "item": "picture"}
     sample = small_predictions(40)
     embedder = make_pair_embedder("counts", {})
     key = "k"
-    embed_counts(count_pairs(sample, k=3), embedder, range(2), manifest, key, display=Display(), files=[])
+    embed_counts(count_pairs(sample, k=3), embedder, range(2), draft, key, display=Display(), files=[])
     measure_chance(
         sample,
         embedder,
         PairsSection(),
         UncertaintySection(pictures=4, split_halves=2, dimension_splits=1),
-        manifest,
+        draft,
         key,
         seed=0,
         display=Display(),
     )
+    draft.publish()
     runs = EmbeddingRuns.load(folder / "embedding_runs.npz")
     runs[0].save(folder / "embedding.txt")
     similarity = SimilarityMatrix(np.eye(4), NAMES)
@@ -176,7 +177,7 @@ def _results(scratch: Path) -> list[Reader]:
     return [
         of("manifest.json", result, "manifest"),
         of("pairs.npz", PairCounts.load, "pair counts"),
-        of("embedding_runs.npz", result, "embeddings of all seeds"),
+        of("embedding_runs.npz", EmbeddingRuns.load, "embeddings of all seeds"),
         of("embedding.txt", ClassEmbedding.load, "embedding.txt"),
         of("similarity_intervals.npz", load_intervals, "intervals"),
         of("reliability.json", lambda path: Uncertainty.load(path.parent, [path.name]), "reliability"),
