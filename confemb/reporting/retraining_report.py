@@ -217,10 +217,12 @@ def references_frame(found: Retraining) -> pd.DataFrame:
                 "networks_most": max(each),
                 "median_of_networks": agreement(similarity, reference).spearman,
                 "counts_median": float(np.median([agreement(one, reference).spearman for one in found.counts])),
-                "pairs_within_interval": int(within.sum()),
+                # Only cosines may be compared number by number.
+                "pairs_within_interval": int(within.sum()) if np.nanmin(known) < 0 else None,
             }
         )
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    return frame.astype({"pairs_within_interval": "Int64"}) if rows else frame
 
 
 def _reference_values(reference: SimilarityMatrix, names: Sequence[str]) -> np.ndarray:
@@ -297,7 +299,7 @@ def _findings(found: Retraining, references: pd.DataFrame) -> list[str]:
     if found.seeds > 1:
         share = summary.components.overall_seed_share
         out.append(
-            f"Of the variance of a cosine {1 - share:.0%} come from training another network and {share:.0%} from "
+            f"Of the variance of a cosine {1 - share:.0%} comes from training another network and {share:.0%} from "
             f"embedding the same network's pairs with another seed."
         )
     split = sum(summary.seed_basins)

@@ -124,7 +124,12 @@ def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int 
     columns = []
     for name in frame.columns:
         fractions = pd.api.types.is_float_dtype(frame[name])
-        columns.append([number(value, digits) if fractions else str(value) for value in frame[name].tolist()])
+        columns.append(
+            [
+                number(None if value is pd.NA else value, digits) if fractions or value is pd.NA else str(value)
+                for value in frame[name].tolist()
+            ]
+        )
     align = "".join("r" if pd.api.types.is_numeric_dtype(frame[name]) else "l" for name in frame.columns)
     return Table(
         title,
