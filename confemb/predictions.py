@@ -187,8 +187,11 @@ def predictions_from_scores(
 ) -> Predictions:
     """Keep the `k` most probable classes of every row; equal scores go by class index, lowest first.
 
+    So do they wherever scores become predictions: in `confemb.classify`, by every adapter, from files. Logits are
+    ordered as they are, before a softmax could round them to equal probabilities; 0 and -0 are equal.
+
     Args:
-        scores: (N, K) probabilities, each row summing to 1, or logits.
+        scores: (N, K) real numbers of any type, compared as float64: probabilities, each row summing to 1, or logits.
         labels: (N,) true classes as indices; or, for pictures of several classes, (N, K) booleans or 0 and 1, a column
             for each class. Such a picture then stands as one row for each true class, see `label_sets`.
         class_names: the K names.
@@ -199,8 +202,8 @@ def predictions_from_scores(
             classes and no ids, they get their row numbers.
 
     Raises:
-        ConfembError: a score that is not finite, a column count other than K, k out of range, a picture without a
-            true class.
+        ConfembError: a score that is not finite or that float64 cannot hold exactly, a column count other than K, k out
+            of range, a picture without a true class.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or scores.shape[1] != len(class_names):
@@ -208,6 +211,8 @@ def predictions_from_scores(
             f"scores have shape {scores.shape}; with {len(class_names)} classes they must be (N, {len(class_names)})."
         )
     check_k(k, scores.shape[1])
+    if scores.dtype.kind not in "biuf":
+        raise ConfembError(f"scores have type {scores.dtype}; they must be real numbers.")
     bad = ~np.isfinite(scores)
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -220,11 +225,13 @@ def predictions_from_scores(
     # In blocks of rows: the whole in float64, a few times over, may not fit into memory.
     rows = max(1, 2**22 // scores.shape[1])
     for start in range(0, len(scores), rows):
-        block = scores[start : start + rows].astype(np.float64)
+        block = _as_float64(scores[start : start + rows], start)
         # By the scores themselves: the softmax of far-off logits is zero for all of them alike.
         top = top_k(block, k)
         if logits:
-            block = np.exp(block - block.max(axis=1, keepdims=True))
+            # Of logits farther apart than float64 reaches, the lower one's exponential is 0.
+            with np.errstate(over="ignore"):
+                block = np.exp(block - block.max(axis=1, keepdims=True))
             block /= block.sum(axis=1, keepdims=True)
         top_classes[start : start + rows] = top
         top_probs[start : start + rows] = np.take_along_axis(block, top, axis=1)
@@ -245,6 +252,30 @@ def predictions_from_scores(
         dataset=dataset,
         classifier=classifier,
     )
+
+
+def _as_float64(scores: np.ndarray, start: int) -> np.ndarray:
+    """Return scores as float64, or raise ConfembError where it would take different ones for equal.
+
+    Args:
+        scores: (n, K) finite numbers.
+        start: the row of the first of them.
+    """
+    with np.errstate(over="ignore"):
+        block = scores.astype(np.float64)
+    if scores.dtype.kind in "iu" and scores.dtype.itemsize == 8:
+        inexact = np.abs(block) >= 2**53
+    elif scores.dtype.kind == "f" and scores.dtype.itemsize > 8:
+        inexact = block.astype(scores.dtype) != scores
+    else:
+        return block
+    if inexact.any():
+        row, column = np.argwhere(inexact)[0]
+        raise ConfembError(
+            f"row {start + row} has the score {scores[row, column]}, which float64 cannot hold exactly: scale or round "
+            "the scores."
+        )
+    return block
 
 
 def label_sets(
