@@ -35,7 +35,7 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 # Each writes its table into reports/benchmarks.
-BENCHMARKS := counting_pairs skipgram
+BENCHMARKS := startup counting_pairs skipgram embed_imagenet many_classes
 
 bench: .venv/installed-dev
 	@for name in $(BENCHMARKS); do $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done

@@ -7,7 +7,7 @@ machines that counted them do not change them, nor the embedding.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import scipy.sparse
@@ -161,20 +161,18 @@ class PairCounts:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one NPZ file, an array for each attribute; nothing pickled, the same counts give the same bytes."""
-        # Counts of no known shards keep the bytes that they have always had.
-        shards: dict[str, Any] = {"shards": np.array(self.shards, dtype=np.str_)} if self.shards else {}
+        columns = {name: getattr(self, name) for name in ("true", "predicted", "rank", "counts")}
+        # Each in the narrowest type that holds it: there may be hundreds of millions of cells.
+        arrays = {name: a.astype(np.min_scalar_type(int(a.max(initial=0)))) for name, a in columns.items()}
+        arrays |= {"shards": np.array(self.shards, dtype=np.str_)} if self.shards else {}
         with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 class_names=np.array(self.class_names, dtype=np.str_),
                 k=np.array(self.k, np.int64),
                 self_pairs=np.array(self.self_pairs, dtype=np.str_),
-                true=self.true,
-                predicted=self.predicted,
-                rank=self.rank,
-                counts=self.counts,
                 unit=np.array(self.unit, np.float64),
-                **shards,
+                **arrays,
             )
 
     @classmethod
@@ -394,7 +392,9 @@ class PairSum:
 def _difference(a: PairCounts, b: PairCounts, what: str) -> str:
     """Say in a few words how an attribute of two counts differs."""
     one, other = getattr(a, what), getattr(b, what)
-    if what != "class_names" or len(one) != len(other):
-        return f"{len(one)} and {len(other)} classes" if what == "class_names" else f"{one!r} and {other!r}"
+    if what != "class_names":
+        return f"{one!r} and {other!r}"
+    if len(one) != len(other):
+        return f"{len(one)} and {len(other)} classes"
     place = next(i for i, (x, y) in enumerate(zip(one, other, strict=True)) if x != y)
     return f"class {place} is {one[place]!r} and {other[place]!r}"

@@ -165,7 +165,7 @@ def test_what_does_not_fit_is_refused(predictions, shards, tmp_path, run):
         ([tmp_path / "nowhere.parquet"], r"nowhere\.parquet does not exist"),
         ([tmp_path], r"is no file"),
         ([arrays], r"arrays\.npz: it holds 'something'"),
-        ([broken], r"broken\.npz: it lacks the array 'class_names'"),
+        ([broken], r"broken\.npz: its array 'true' cannot be float64"),
         ([counted, "--weighting", "probability"], r"counted\.npz: its pairs were counted without probabilities"),
         ([counted, "--temperature", 2], r"counted\.npz: its pairs are counted already"),
     ]:

@@ -1,7 +1,7 @@
 """Very many classes, from sharded counts to vectors, nearest classes and the strongest pairs.
 
     python experiments/benchmarks/many_classes.py [--classes 21841] [--millions 66] [--shards 8] [--dim 32]
-    python experiments/benchmarks/many_classes.py --classes 1000000 --millions 3000 --shards 24
+    python experiments/benchmarks/many_classes.py --classes 1000000 --millions 3000 --shards 12
 
 Classes are made up: their frequencies are heavy-tailed (Zipf, exponent 0.6), and each lies in a group of ten with which
 it is confused for the most part, and a little (1 in 50) with all classes of its neighbourhood of a hundred. The shards
@@ -26,43 +26,45 @@ from confemb.embedders import embed_runs
 from confemb.embedders.balanced import Balanced
 from confemb.embedders.ppmi import Ppmi
 from confemb.neighbours import nearest_neighbours
-from confemb.pairs import PairCounts, PairSum
+from confemb.pairs import PairCounts
 from confemb.reporting.many_classes import write_many_classes
 
-K, GROUP, AROUND = 3, 10, 100
+K, GROUP, AROUND, STRETCH = 3, 10, 100, 100_000
 
 
 def make_shard(folder: Path, number: int, classes: int, pairs: int) -> None:
-    """Draw the counts of one shard of so many pairs."""
+    """Draw the counts of one shard of about so many pairs (Poisson), a stretch of classes at a time."""
     generator = np.random.default_rng([0, number])
-    rate = 1.0 / np.arange(1, classes + 1) ** 0.6
     # Frequent and rare classes lie side by side.
-    rate = np.random.default_rng(0).permutation(rate)
-    pictures = generator.poisson(np.maximum(rate / rate.sum() * pairs / K, 2e-1))
-    # Classes are drawn in stretches, so that a draw for each picture fits into memory.
-    total = PairSum()
-    names = tuple(f"class {i}" for i in range(classes))
-    ends = np.cumsum(pictures)
-    first = 0
-    while first < classes:
-        last = max(int(np.searchsorted(ends, (ends[first - 1] if first else 0) + 8_000_000)), first + 1)
-        label = np.repeat(np.arange(first, min(last, classes), dtype=np.int64), pictures[first:last])
-        codes = []
-        for rank in range(K):
-            # The first is right for seven in ten; the others are of the group, or from around.
-            own = generator.random(len(label), dtype=np.float32) < (0.7, 0.1, 0.05)[rank]
-            near = generator.random(len(label), dtype=np.float32) < 0.98
-            size = np.where(near, GROUP, AROUND)
-            predicted = np.where(own, label, label // size * size + generator.integers(0, size))
-            codes.append((label * classes + np.minimum(predicted, classes - 1)) * K + rank)
-        cells, counts = np.unique(np.concatenate(codes), return_counts=True)
+    rate = np.random.default_rng(0).permutation(1.0 / np.arange(1, classes + 1) ** 0.6)
+    pictures = np.maximum(rate / rate.sum() * pairs / K, 0.2)
+    columns: list[list[np.ndarray]] = [[], [], [], []]
+    for first in range(0, classes, STRETCH):
+        label = np.arange(first, min(first + STRETCH, classes))
+        codes, counts = [], []
+        for rank, own in enumerate((0.7, 0.1, 0.05)):
+            near, far = pictures[label] * (1 - own) * 0.98, pictures[label] * (1 - own) * 0.02
+            # Each class of the group, the class itself more often; and single ones from around.
+            group = label[:, None] // GROUP * GROUP + np.arange(GROUP)
+            mean = np.repeat(near[:, None] / GROUP, GROUP, axis=1)
+            mean[group == label[:, None]] += pictures[label] * own
+            drawn = generator.poisson(mean)
+            others = np.repeat(label, generator.poisson(far))
+            around = others // AROUND * AROUND + generator.integers(0, AROUND, len(others))
+            for true, predicted, number_of in (
+                (np.repeat(label, GROUP), group.ravel(), drawn.ravel()),
+                (others, around, np.ones(len(others), np.int64)),
+            ):
+                there = (number_of > 0) & (predicted < classes)
+                codes.append((true[there] * classes + predicted[there]) * K + rank)
+                counts.append(number_of[there])
+        cells, places = np.unique(np.concatenate(codes), return_inverse=True)
         pair, rank = np.divmod(cells, K)
-        true, predicted = np.divmod(pair, classes)
-        columns = (column.astype(np.int32) for column in (true, predicted, rank))
-        if len(cells):
-            total.add(PairCounts(names, K, "keep", *columns, counts))
-        first = last
-    total.counts().save(folder / f"shard_{number:03}.npz")
+        sums = np.bincount(places, np.concatenate(counts)).astype(np.int64)
+        for column, values in zip(columns, (*np.divmod(pair, classes), rank, sums), strict=True):
+            column.append(values if column is columns[3] else values.astype(np.int32))
+    names = tuple(f"class {i}" for i in range(classes))
+    PairCounts(names, K, "keep", *map(np.concatenate, columns)).save(folder / f"shard_{number:03}.npz")
 
 
 def work_off(folder: Path, embedder: str, dim: int) -> dict[str, Any]:
@@ -104,9 +106,8 @@ def main() -> None:
         for embedder in ("ppmi", "balanced"):
             row, mib = alone(work_off, folder, embedder, given.dim)
             rows.append(row | {"peak MiB": mib})
-            print(rows[-1], file=sys.stderr, flush=True)
-    name = f"many_classes_{given.classes}"
-    publish(name, f"{given.classes:,} classes, {given.shards} shards of counts", pd.DataFrame(rows), csv=given.csv)
+            title = f"{given.classes:,} classes, {given.shards} shards of counts"
+            publish(f"many_classes_{given.classes}", title, pd.DataFrame(rows), csv=given.csv)
 
 
 if __name__ == "__main__":
