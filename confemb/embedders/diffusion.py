@@ -51,10 +51,10 @@ class Diffusion:
     confused now and then, the shares themselves say most: on CIFAR-10 the direct cosines agree with people's confusions
     (CIFAR-10H) at 0.938 from softmax mass, plain counts at 0.931 and profiles at 0.82 (Spearman; five networks trained
     after the settings were chosen, `experiments/cifar10_embedders.py`). Of ImageNet's 499,500 pairs of classes only
-    some 5 % are ever confused among 3 ranks, and what is never confused must be told apart too: there profiles agree with
-    WordNet at 0.579 and direct cosines at 0.384, with 0.952 and 0.845 between halves of the pictures (30 classifiers
-    the settings were not chosen on, `experiments/imagenet_embedders.py`). In between, on groups of some 120 alike and
-    often confused classes of ImageNet (mammals, dogs), neither is better by more than 0.04.
+    some 5 % are ever confused among 3 ranks, and what is never confused must be told apart too: there profiles agree
+    with WordNet at 0.579 and direct cosines at 0.384, with 0.952 and 0.845 between halves of the pictures (30
+    classifiers the settings were not chosen on, `experiments/imagenet_embedders.py`). In between, on groups of some 120
+    alike and often confused classes of ImageNet (mammals, dogs), neither is better by more than 0.04.
 
     Attributes:
         time: how long it spreads: longer blends in more distant paths of confusions.
