@@ -2,6 +2,8 @@
 #   make run                    the digits experiment, every stage, under two minutes
 #   make paper                  the paper's experiment on CIFAR-10
 #   make test / lint / test-slow
+#   make torture                kill, fill up, feed rubbish to and run twice everything; 20 minutes on 2 cores
+#   make versions               the tests with the lowest and highest versions of what confemb needs
 #   make bench                  the benchmarks on the CPU, under 20 minutes; into reports/benchmarks
 #   make run PYTHON=python3.12  with a Python of your choice
 
@@ -28,6 +30,13 @@ test: .venv/installed-dev
 
 test-slow: .venv/installed-dev
 	$(BIN)/python -m pytest -q -m slow || [ $$? -eq 5 ] # 5: there is none
+
+torture: .venv/installed-dev
+	$(BIN)/python -m experiments.torture --out reports/reliability
+
+versions: .venv/installed-dev
+	$(INSTALL) uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python experiments/versions.py --out reports/reliability/versions.csv
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,5 +1,7 @@
 """Checkpoints of a training, by Orbax: written whole or not at all, the two newest kept."""
 
+import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -67,16 +69,25 @@ class Checkpoints:
         return jax.tree.unflatten(structure, saved["state"]), saved["history"]
 
     def save(self, epoch: int, state: Any, history: list[dict[str, float]]) -> None:
-        """Write the state after `epoch` and the history so far."""
+        """Write the state after `epoch` and the history so far.
+
+        Raises:
+            ConfembError: the folder cannot be written to; the checkpoint before stays.
+        """
         ocp = self._ocp
-        self._manager.save(
-            epoch,
-            args=ocp.args.Composite(
-                # As numpy arrays: those of several processes' devices are not this process's to write.
-                state=ocp.args.StandardSave([np.asarray(leaf) for leaf in jax.tree.leaves(state)]),
-                history=ocp.args.JsonSave(history),
-            ),
-        )
+        try:
+            self._manager.save(
+                epoch,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(jax.tree.leaves(state)), history=ocp.args.JsonSave(history)
+                ),
+            )
+        # TensorStore raises what Python does not know as the system's errors.
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConfembError(
+                f"cannot write the checkpoint of epoch {epoch} to {self._folder}: {_reason(error)}; the same command "
+                "goes on at the checkpoint before."
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -85,3 +96,13 @@ class Checkpoints:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._manager.close()
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a file could not be written."""
+    number = re.search(r"os_error_code=\D*(\d+)", str(error))
+    if number is not None:
+        return os.strerror(int(number[1]))
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:200]

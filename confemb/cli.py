@@ -1,8 +1,9 @@
 """The command line: parses, calls, prints."""
 
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -12,6 +13,9 @@ from confemb.errors import ConfembError, unknown_name
 
 if TYPE_CHECKING:
     from confemb.experiment import Experiment
+
+# When it is stopped by a signal: 128 and its number, as shells have it.
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 app = typer.Typer(
     name="confemb",
@@ -245,8 +249,16 @@ def fetch(
 
 
 def main() -> None:
-    """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 when interrupted."""
+    """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 or 143 when it was stopped."""
     debug = "--debug" in sys.argv
+    stopped: list[int] = []
+
+    def stop_here(number: int, _: object) -> None:
+        stopped.append(STATUS[signal.Signals(number)])
+        raise KeyboardInterrupt
+
+    for number in STATUS:
+        signal.signal(number, stop_here)
     try:
         app(prog_name="confemb")
     except ConfembError as error:
@@ -255,16 +267,25 @@ def main() -> None:
         _fail(str(error), 2)
     except SystemExit as stop:
         # typer has turned an interrupt into this status.
-        if stop.code == 130:
-            _fail("stopped; the same command goes on from here.", 130)
+        if stop.code == STATUS[signal.SIGINT]:
+            _stopped(stopped)
         raise
+    except KeyboardInterrupt:
+        _stopped(stopped)
     except Exception as error:
+        if stopped:
+            # Some libraries turn an interrupt into an error of their own.
+            _stopped(stopped)
         if debug:
             raise
         _fail(f"{type(error).__name__}: {error} (this is a failure of confemb; --debug shows where)", 1)
 
 
-def _fail(message: str, status: int) -> None:
+def _stopped(statuses: list[int]) -> NoReturn:
+    _fail("stopped; the same command goes on from here.", statuses[0] if statuses else STATUS[signal.SIGINT])
+
+
+def _fail(message: str, status: int) -> NoReturn:
     typer.echo(f"confemb: {message}", err=True)
     sys.exit(status)
 

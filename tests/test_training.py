@@ -407,3 +407,26 @@ def test_four_devices_find_what_one_finds(tmp_path):
     np.testing.assert_allclose(four["probs"], one["probs"], atol=1e-3)
     assert (four["classes"][:, 0] == one["classes"][:, 0]).mean() > 0.97
     assert "training.batch_size = 18 cannot be shared evenly among 4 devices" in printed
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ValueError("state/d/78\": Failed to write 19474 bytes [os_error_code='28']"), "No space left on device"),
+        (ValueError("two\nlines"), "two lines"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch, error, reason):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, (np.zeros(3),), [{"train_loss": 1.0}])
+
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr(checkpoints._manager, "save", fail)
+        with pytest.raises(ConfembError, match=rf"cannot write the checkpoint of epoch 2 to .*: {reason}; the same"):
+            checkpoints.save(2, (np.ones(3),), [{"train_loss": 1.0}] * 2)
+        state, history = checkpoints.restore((np.zeros(3),))
+        np.testing.assert_array_equal(state[0], np.zeros(3))
+        assert len(history) == 1
