@@ -31,7 +31,7 @@ def visual_words(load_script):
 
 def test_lexicons_average_the_classes_a_word_names(visual_words):
     lemmas = [["tabby", "tabby cat"], ["crane"], ["crane", "Grus"], ["T-shirt"]]
-    found = visual_words.lemma_lexicon(lemmas)
+    found = visual_words.judging.lemma_lexicon(lemmas)
     assert dict(found.rows) == {"tabby": [0], "crane": [1, 2], "grus": [2]}
     vectors = np.array([[2, 0], [0, 3], [1, 0], [1, 1]], np.float32)
     # crane is halfway between [0, 1] and [1, 0].
@@ -71,20 +71,20 @@ class WordNet:
 
 def test_words_above_classes(visual_words, monkeypatch):
     wordnet = WordNet(confemb.imagenet_classes())
-    found = visual_words.above_lexicon(wordnet, {"animal", "tench", "stone", "thing"})
+    found = visual_words.judging.above_lexicon(wordnet, {"animal", "tench", "stone", "thing"})
     assert dict(found.rows) == {"animal": [0, 1], "tench": [0], "thing": [0, 1]}
-    monkeypatch.setattr(visual_words, "MOST_CLASSES", 1)
-    assert dict(visual_words.above_lexicon(wordnet, {"animal", "tench"}).rows) == {"tench": [0]}
+    monkeypatch.setattr(visual_words.judging, "MOST_CLASSES", 1)
+    assert dict(visual_words.judging.above_lexicon(wordnet, {"animal", "tench"}).rows) == {"tench": [0]}
 
 
 def test_translation_counts_and_what_is_said_instead(visual_words, monkeypatch):
-    monkeypatch.setattr(visual_words, "FOR_VECTORS", 5)
-    monkeypatch.setattr(visual_words, "PICTURES_A_NOUN", (1, 5))
+    monkeypatch.setattr(visual_words.translating, "FOR_VECTORS", 5)
+    monkeypatch.setattr(visual_words.translating, "PICTURES_A_NOUN", (1, 5))
     nouns = WordVectors(("a", "b", "c"), np.eye(3))
     # Of a's pictures every second is nearer to c; b's are all right.
     good, bad = [1, 0, 0.5], [0.5, 0, 1]
     pictures = {"a": np.array([good, bad] * 10, float)[:15], "b": np.array([[0, 1, 0]] * 15, float)}
-    whole, each = visual_words.translation(nouns, pictures)
+    whole, each = visual_words.translating.translation(nouns, pictures)
     assert whole["nouns"].tolist() == [3, 2, 2, 2]
     assert whole["top-1"].tolist() == [0.75, 1, 1, 1]
     assert whole["top-5"].tolist() == [1] * 4
@@ -102,12 +102,12 @@ def test_judging_is_on_the_pairs_all_know(visual_words):
     angles = np.cumsum([0, 0.101, 0.23, 0.17, 0.31, 0.127, 0.2, 0.26])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     words = tuple("abcdefgh")
-    lexicon = visual_words.Lexicon("letters", {word: [row] for row, word in enumerate(words)})
+    lexicon = visual_words.judging.Lexicon("letters", {word: [row] for row, word in enumerate(words)})
     pairs = tuple((one, other) for i, one in enumerate(words) for other in words[i + 1 :])
     scores = np.array([-abs(angles[words.index(one)] - angles[words.index(other)]) for one, other in pairs])
     judgements = [Judgements("x", (*pairs, ("a", "unknown")), np.append(scores, 9))]
     glove = WordVectors(words, generator.normal(size=(8, 3)))
-    rows = visual_words.judge(lexicon, {"visual": vectors}, glove, judgements)
+    rows = visual_words.judging.judge(lexicon, {"visual": vectors}, glove, judgements)
     assert [(row["vectors"], row["pairs"]) for row in rows] == [("visual", 28), ("GloVe", 28)]
     assert rows[0]["Spearman"] == pytest.approx(1)
     assert rows[1]["less visual"] == pytest.approx(rows[1]["Spearman"] - 1)
@@ -116,10 +116,10 @@ def test_judging_is_on_the_pairs_all_know(visual_words):
 def test_classes_agree_with_themselves_and_not_with_chance(visual_words):
     generator = np.random.default_rng(0)
     vectors = generator.normal(size=(40, 5))
-    same = visual_words.classes_agree(vectors, np.stack([vectors, 2 * vectors]), draws=20)
+    same = visual_words.judging.classes_agree(vectors, np.stack([vectors, 2 * vectors]), draws=20)
     assert same["Spearman"] == pytest.approx(1)
     assert (same["nearest the same"], same["nearest among five"]) == (1, 1)
-    other = visual_words.classes_agree(vectors, generator.normal(size=(1, 40, 5)), draws=100)
+    other = visual_words.judging.classes_agree(vectors, generator.normal(size=(1, 40, 5)), draws=100)
     assert other["low"] < 0 < other["high"]
     assert other["by chance"] == pytest.approx(1 / 39)
 
@@ -174,11 +174,11 @@ def data(tmp_path):
 def test_all_of_it_on_thirty_classes(visual_words, data, tmp_path, monkeypatch):
     classes = confemb.imagenet_classes()[:CLASSES]
     monkeypatch.setattr(confemb, "imagenet_classes", lambda: classes)
-    monkeypatch.setattr(visual_words, "DIM", 5)
-    monkeypatch.setattr(visual_words, "SEEDS", 2)
-    monkeypatch.setattr(visual_words, "DRAWS", 20)
-    monkeypatch.setattr(visual_words, "FOR_VECTORS", 5)
-    monkeypatch.setattr(visual_words, "PICTURES_A_NOUN", (1, 3))
+    monkeypatch.setattr(visual_words.judging, "DIM", 5)
+    monkeypatch.setattr(visual_words.judging, "SEEDS", 2)
+    monkeypatch.setattr(visual_words.translating, "DRAWS", 20)
+    monkeypatch.setattr(visual_words.translating, "FOR_VECTORS", 5)
+    monkeypatch.setattr(visual_words.translating, "PICTURES_A_NOUN", (1, 3))
     work = tmp_path / "work"
     work.mkdir()
     parts, facts, words = visual_words.measure(data, work, None, "w", "l", activations=MeanColour())

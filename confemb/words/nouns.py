@@ -12,15 +12,15 @@ def wordnet_nouns(wordnet: Any, *, clean: bool = True, names: bool = True) -> tu
     """Return the nouns of WordNet, in alphabetic order.
 
     As the post does it: the first lemma of each noun synset, in small letters, if it has more than two letters and
-    nothing but letters. The post does not say how it cleaned its list of "~39,000 noun words". Of WordNet 3.0 this
-    gives 39,814 nouns before, and with `clean` 39,7xx after; a little more of WordNet 3.1.
+    nothing but letters. The post does not say how it cleaned its list of "~39,000 noun words". WordNet 3.1 has 39,853
+    such nouns, with `clean` 39,818.
 
     Args:
         wordnet: NLTK's WordNet reader; anything whose `all_synsets("n")` gives synsets with `name()` and
             `lemma_names()` will do.
         clean: leave out what is only an acronym or a Roman numeral: nouns written in capitals in each of their
             synsets. The post names no rule; this one is ours.
-        names: keep proper names, people and places, as the post does. Without them there are some 28,800 nouns, those
+        names: keep proper names, people and places, as the post does. Without them 28,870 nouns are left, those
             that are written in small letters in one of their synsets.
     """
     spelled: dict[str, set[str]] = {}
