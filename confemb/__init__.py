@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from confemb.experiment import load_experiment
     from confemb.hold_out import without_classes
     from confemb.intervals import SimilarityInterval, load_intervals, save_intervals
+    from confemb.lab.analogies import load_analogies, score_analogies
+    from confemb.lab.examination import examine
+    from confemb.lab.labelled import LabelledVectors
+    from confemb.lab.neighbours import nearest_words
+    from confemb.lab.pictures import embed_pictures
+    from confemb.lab.projector import export_projector
     from confemb.matrix_correlation import CorrelationInterval, PermutationTest, mantel_test, spearman_interval
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import Procrustes, SplitHalves, join_pictures, procrustes, split_halves
@@ -114,6 +120,7 @@ __all__ = [
     "GroupSeparation",
     "HuggingFaceClassifier",
     "KnownReference",
+    "LabelledVectors",
     "NearestInGroup",
     "NetworkActivations",
     "NoiseCeiling",
@@ -154,11 +161,15 @@ __all__ = [
     "count_pairs",
     "count_shards",
     "count_similarity",
+    "embed_pictures",
+    "examine",
+    "export_projector",
     "fit_profile",
     "group_separation",
     "imagenet_classes",
     "join_pictures",
     "least_cost_decisions",
+    "load_analogies",
     "load_class_names",
     "load_classifiers",
     "load_experiment",
@@ -170,6 +181,7 @@ __all__ = [
     "measure_uncertainty",
     "mistake_severity",
     "nearest_in_group",
+    "nearest_words",
     "open_dataset",
     "open_reference",
     "open_wordnet",
@@ -187,6 +199,7 @@ __all__ = [
     "save_intervals",
     "save_predictions",
     "save_pretrained",
+    "score_analogies",
     "score_pictures",
     "severities",
     "spearman_interval",
@@ -233,6 +246,7 @@ _MODULES = {
     "GroupSeparation": "confemb.statistics",
     "HuggingFaceClassifier": "confemb.adapters.huggingface",
     "KnownReference": "confemb.reporting.result",
+    "LabelledVectors": "confemb.lab.labelled",
     "NearestInGroup": "confemb.statistics",
     "NetworkActivations": "confemb.words.activations",
     "NoiseCeiling": "confemb.references",
@@ -273,11 +287,15 @@ _MODULES = {
     "count_pairs": "confemb.pairs",
     "count_shards": "confemb.counting",
     "count_similarity": "confemb.embedders.counts",
+    "embed_pictures": "confemb.lab.pictures",
+    "examine": "confemb.lab.examination",
+    "export_projector": "confemb.lab.projector",
     "fit_profile": "confemb.unknown",
     "group_separation": "confemb.statistics",
     "imagenet_classes": "confemb.classifiers.imagenet",
     "join_pictures": "confemb.model_geometry",
     "least_cost_decisions": "confemb.costs",
+    "load_analogies": "confemb.lab.analogies",
     "load_class_names": "confemb.class_cells",
     "load_classifiers": "confemb.model_files",
     "load_experiment": "confemb.experiment",
@@ -289,6 +307,7 @@ _MODULES = {
     "measure_uncertainty": "confemb.uncertainty",
     "mistake_severity": "confemb.severity",
     "nearest_in_group": "confemb.statistics",
+    "nearest_words": "confemb.lab.neighbours",
     "open_dataset": "confemb.datasets",
     "open_reference": "confemb.references",
     "open_wordnet": "confemb.wordnet",
@@ -306,6 +325,7 @@ _MODULES = {
     "save_intervals": "confemb.intervals",
     "save_predictions": "confemb.prediction_files",
     "save_pretrained": "confemb.pretrained",
+    "score_analogies": "confemb.lab.analogies",
     "score_pictures": "confemb.unknown",
     "severities": "confemb.severity",
     "spearman_interval": "confemb.matrix_correlation",

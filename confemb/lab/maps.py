@@ -17,6 +17,8 @@ METHODS = ("pca", "tsne")
 COMPONENTS, PERPLEXITY, MOST_POINTS = 50, 30.0, 2_000
 # Fewer points than these are written out by name.
 MOST_NAMED = 60
+# So many classes are written where the middle of their vectors is.
+MOST_CLASSES_NAMED = 25
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 NEIGHBOURS = 10
 
@@ -92,7 +94,9 @@ def draw_sample(vectors: LabelledVectors, *, most: int = MOST_POINTS, seed: int 
 
 
 def draw_map(vectors: LabelledVectors, found: VectorMap, *, title: str = "") -> "Figure":
-    """Return the figure: a dot for each vector, colour and shape by class; few vectors are named. In a figure style."""
+    """Return the figure: a dot for each vector, its colour and shape that of its class; few vectors are named."""
+    from matplotlib import patheffects
+
     figure = style.new_figure(7.6, 5.4)
     axes = figure.subplots()
     names = vectors.class_names
@@ -108,11 +112,17 @@ def draw_map(vectors: LabelledVectors, found: VectorMap, *, title: str = "") -> 
             marker=MARKERS[label // len(style.GROUPS) % len(MARKERS)],
             label=style.shortened(name),
         )
+    halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
     if len(vectors) <= MOST_NAMED:
         for name, (x, y) in zip(vectors.ids, found.points, strict=True):
             axes.annotate(style.shortened(name), (x, y), (4, 3), textcoords="offset points", fontsize=7.5)
+    elif len(names) <= MOST_CLASSES_NAMED:
+        for label, name in enumerate(names):
+            x, y = np.median(found.points[vectors.labels == label], axis=0)
+            axes.text(x, y, style.shortened(name), ha="center", va="center", fontsize=8.5, path_effects=halo)
     axes.set_xticks([])
     axes.set_yticks([])
+    axes.spines[:].set_visible(False)
     axes.set_title(title or found.caption())
     if len(names) <= len(style.GROUPS) * len(MARKERS):
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, ncols=1 + (len(names) - 1) // 24)

@@ -65,11 +65,11 @@ def facts(found: Examination) -> list[tuple[str, str]]:
 
 def examination_sections(found: Examination, name: str = "", prefix: str = "") -> list[Section]:
     """Return the sections on some labelled vectors; `prefix` begins the figures' file names."""
-    begin = f"{name}: " if name else ""
+    about = f" ({name})" if name else ""
     maps = [_map_figure(found, each, prefix) for each in found.maps]
     counts = StudyFigure(
         f"{prefix}class_counts",
-        f"{begin}clusters and SVM over numbers of classes.",
+        f"Clusters and SVM over numbers of classes{about}.",
         lambda: _draw_counts(found.by_count),
     )
     text = (
@@ -80,9 +80,9 @@ def examination_sections(found: Examination, name: str = "", prefix: str = "") -
         f"{FOLDS} folds; the share of left-out vectors given their own class."
     )
     return [
-        Section(f"{begin}how many classes", text, [_count_table(found)], [counts]),
-        Section(f"{begin}all classes", _whole_text(found), [_whole_table(found), _class_table(found)]),
-        Section(f"{begin}maps", _map_text(found), (), maps),
+        Section(_heading(name, "How many classes"), text, [_count_table(found)], [counts]),
+        Section(_heading(name, "All classes"), _whole_text(found), [_whole_table(found), _class_table(found)]),
+        Section(_heading(name, "Maps"), _map_text(found), (), maps),
     ]
 
 
@@ -150,6 +150,10 @@ def analogy_frame(scores: AnalogyScores) -> pd.DataFrame:
             for each in scores.sections
         ]
     )
+
+
+def _heading(name: str, what: str) -> str:
+    return f"{name}: {what[0].lower()}{what[1:]}" if name else what
 
 
 def _accuracy(each: Accuracy) -> str:
