@@ -39,17 +39,18 @@ Chosen = Annotated[
 def nearest(
     file: WordFile,
     out: Annotated[Path, typer.Option("--out", help="Where the table goes: word, nearest word, cosine.")],
-    words: Annotated[int, typer.Option(min=1, help="Of so many words, from the first on.")] = 10_000,
-    among: Annotated[int | None, typer.Option(min=2, help="Among so many words. Default: the same ones.")] = None,
+    words: Annotated[int, typer.Option(min=2, help="Of so many words, from the first on, among themselves.")] = 10_000,
 ) -> None:
     """Write the nearest word of each of the first words."""
     from confemb.lab.neighbours import nearest_words
+    from confemb.progress import Display
     from confemb.words.vectors import WordVectors
 
-    vectors = WordVectors.load(file, limit=max(words, among or words))
-    found = nearest_words(vectors, words=words, among=among)
+    vectors = WordVectors.load(file, limit=words)
+    with Display().bar() as update:
+        found = nearest_words(vectors, words=words, progress=update)
     found.save(out)
-    typer.echo(f"the nearest of {len(found.words):,} words, among {among or len(found.words):,}: {out}")
+    typer.echo(f"the nearest of {len(found.words):,} words: {out}")
 
 
 @lab.command()

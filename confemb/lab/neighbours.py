@@ -1,18 +1,17 @@
-"""The nearest word of each of many words, block by block: never a square of all cosines at once."""
+"""The nearest word of each of many words, into a file."""
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from confemb.datasets import Progress
 from confemb.errors import ConfembError
 from confemb.files import write_text
+from confemb.neighbours import nearest_neighbours
 from confemb.words.vectors import WordVectors
 
 WORDS = 10_000
-# Words of a block. The cosines of a block to 400,000 words take 800 MB at most; to 10,000, 20 MB.
-BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,35 +34,27 @@ class NearestWords:
             f"{word}\t{near}\t{cosine:.6f}"
             for word, near, cosine in zip(self.words, self.nearest, self.cosines.tolist(), strict=True)
         ]
-        write_text(Path(path), "\n".join(["word\tnearest\tcosine", *lines]) + "\n")
+        write_text(path, "\n".join(["word\tnearest\tcosine", *lines]) + "\n")
 
 
-def nearest_words(
-    vectors: WordVectors, *, words: int = WORDS, among: int | None = None, block: int = BLOCK
-) -> NearestWords:
-    """Find the nearest word, by cosine, of each of the first words, which are the most frequent in most files.
+def nearest_words(vectors: WordVectors, *, words: int = WORDS, progress: Progress | None = None) -> NearestWords:
+    """Find the nearest word, by cosine, of each of the first words, among themselves.
+
+    In most files the first words are the most frequent. They are compared a block at a time, see
+    `confemb.neighbours.nearest_neighbours`.
 
     Args:
         vectors: the word vectors.
-        words: of how many words, from the first on; at most as many as there are.
-        among: the nearest is sought among so many, from the first on; among the same words by default.
-        block: words at a time; memory is for `block` x `among` float32 and no more.
+        words: how many words, at most as many as there are.
+        progress: called with words done and words in all.
 
     Raises:
-        ConfembError: fewer than two words to choose from, or fewer than those whose nearest is wanted.
+        ConfembError: a single word; more than 100,000 without Faiss.
     """
     words = min(words, len(vectors))
-    among = words if among is None else min(among, len(vectors))
-    if among < 2 or words < 1 or among < words:
-        raise ConfembError(
-            f"of {words} words the nearest among {among} cannot be found: there must be two or more to choose from, "
-            "the words themselves among them."
-        )
-    nearest, cosines = np.empty(words, np.int64), np.empty(words, np.float32)
-    for start in range(0, words, block):
-        rows = np.arange(start, min(start + block, words))
-        found = vectors.units[rows] @ vectors.units[:among].T
-        found[np.arange(len(rows)), rows] = -np.inf
-        nearest[rows] = found.argmax(axis=1)
-        cosines[rows] = found[np.arange(len(rows)), nearest[rows]]
-    return NearestWords(vectors.words[:words], tuple(vectors.words[row] for row in nearest), cosines)
+    if words < 2:
+        raise ConfembError("a single word has no nearest one: ask for two words or more.")
+    report = None if progress is None else lambda done, total: progress("nearest words", done, total)
+    found = nearest_neighbours(vectors.vectors[:words], 1, progress=report)
+    nearest = tuple(vectors.words[row] for row in found.indices[:, 0].tolist())
+    return NearestWords(vectors.words[:words], nearest, found.cosines[:, 0])
