@@ -25,7 +25,14 @@ from confemb.lab.examination import Examination, examine
 from confemb.lab.labelled import LabelledVectors, label_words
 from confemb.lab.neighbours import nearest_words
 from confemb.lab.pictures import embed_pictures, summary
-from confemb.lab.report import analogy_frame, analogy_table, examination_data, examination_sections, findings
+from confemb.lab.report import (
+    analogy_frame,
+    analogy_table,
+    examination_data,
+    examination_sections,
+    findings,
+    method_section,
+)
 from confemb.lab.sources import open_labelled
 from confemb.progress import Display
 from confemb.provenance import versions
@@ -185,7 +192,7 @@ def study(given: argparse.Namespace) -> Study:
         "versions": versions(),
     }
     description = (
-        f"Pictures by `{given.layer}` of {given.weights}: {len(scenes):,} scenes of {len(scenes.class_names)} classes, "
+        f"Pictures by {given.layer} of {given.weights}: {len(scenes):,} scenes of {len(scenes.class_names)} classes, "
         f"{len(judge):,} more to judge by, and {len(pictures):,} pictures of {len(pictures.class_names)} classes of "
         f"ImageNet. Words: {len(glove):,} of GloVe; {len(words):,} nouns of {len(words.class_names)} of WordNet's "
         f"topics. Classes: {len(classes)} of {given.result.resolve().name}, in {len(classes.class_names)} groups."
@@ -200,7 +207,7 @@ def study(given: argparse.Namespace) -> Study:
         title="Embedding spaces: pictures, words and classes",
         description=description,
         findings=said + told,
-        sections=sections + more,
+        sections=[*sections, *more, method_section()],
         facts=facts,
         data=data | tables,
         manifest=about,

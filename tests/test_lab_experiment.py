@@ -101,7 +101,7 @@ def test_all_of_it(lab, tmp_path, monkeypatch):
     write_study(lab.study(given), tmp_path / "report")
     page = (tmp_path / "report/tables.md").read_text()
     assert "Scenes: a linear SVM gives 100.0%" in page
-    assert "Judged by 12 others" in page
+    assert "Scenes: judged by 12 others" in page
     assert "king − man + woman" in page
     assert "| country and capital | 380 | 0 |" in page
     assert "nan" not in page

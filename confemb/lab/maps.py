@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 METHODS = ("pca", "tsne")
 COMPONENTS, PERPLEXITY, MOST_POINTS = 50, 30.0, 2_000
 # Fewer points than these are written out by name.
-MOST_NAMED = 60
+MOST_NAMED, MOST_SHAPES = 60, 200
 # So many classes are written where the middle of their vectors is.
 MOST_CLASSES_NAMED = 25
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -111,6 +111,8 @@ def draw_map(vectors: LabelledVectors, found: VectorMap, *, title: str = "") -> 
             color=style.group_colour(label),
             marker=MARKERS[label // len(style.GROUPS) % len(MARKERS)],
             label=style.shortened(name),
+            # Thousands of dots as shapes would make an SVG of megabytes.
+            rasterized=len(vectors) > MOST_SHAPES,
         )
     halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
     if len(vectors) <= MOST_NAMED:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from confemb.lab.analogies import Accuracy, AnalogyScores
-from confemb.lab.class_counts import ClassCount
+from confemb.lab.class_counts import SUBSETS, ClassCount
 from confemb.lab.examination import Examination
 from confemb.lab.maps import VectorMap, draw_map
-from confemb.lab.measures import COMPONENTS, FOLDS, REPEATS, Measured
+from confemb.lab.measures import COMPONENTS, FOLDS, REPEATS, STARTS, Measured
 from confemb.reporting import style
 from confemb.reporting.study import Section, Study, StudyFigure, frame_table
 from confemb.reporting.tables import Table
@@ -24,7 +24,7 @@ def examination_study(found: Examination, *, title: str, description: str, manif
         title=title,
         description=description,
         findings=findings(found),
-        sections=examination_sections(found),
+        sections=[*examination_sections(found), method_section(found.by_count[0].subsets)],
         facts=facts(found),
         data=examination_data(found),
         manifest=dict(manifest),
@@ -32,24 +32,24 @@ def examination_study(found: Examination, *, title: str, description: str, manif
 
 
 def findings(found: Examination, name: str = "") -> list[str]:
-    """Say what was found, a sentence each; the first begins with `name`."""
+    """Say what was found, a sentence each; each begins with `name`."""
     vectors = found.vectors
-    begin = f"{name}: a" if name else "A"
+    begin = f"{name}: " if name else ""
     size = f"{len(vectors):,} vectors of {len(vectors.class_names)} classes"
     said = [
-        f"{begin} linear SVM gives {_share(found.crossed.accuracy)} of {size} their own class in cross-validation; "
+        f"a linear SVM gives {_share(found.crossed.accuracy)} of {size} their own class in cross-validation; "
         f"guessing {1 / len(vectors.class_names):.1%}."
     ]
     if found.judged_apart is not None:
         said.append(
-            f"Judged by {found.judged_vectors:,} others, which it never saw, "
-            f"it is right for {_share(found.judged_apart)}."
+            f"judged by {found.judged_vectors:,} others, which it never saw, the SVM is right for "
+            f"{_share(found.judged_apart)}."
         )
     said.append(
-        f"Clusters made without the classes agree with them at an NMI (normalised mutual information, 0 to 1) of "
+        "clusters made without the classes agree with them at an NMI (normalised mutual information, 0 to 1) of "
         f"{_value(found.agreement)}."
     )
-    return said
+    return [begin + each if name else each[0].upper() + each[1:] for each in said]
 
 
 def facts(found: Examination) -> list[tuple[str, str]]:
@@ -72,18 +72,25 @@ def examination_sections(found: Examination, name: str = "", prefix: str = "") -
         f"Clusters and SVM over numbers of classes{about}.",
         lambda: _draw_counts(found.by_count),
     )
-    text = (
-        f"Random subsets of the classes: {found.by_count[0].subsets} for each number, and for all classes as many "
-        "seeds. In brackets what holds 95 % of them. Clusters: k-means on the first "
-        f"{COMPONENTS} principal components, as many clusters as classes; NMI is their normalised mutual information "
-        "with the classes, 'by chance' that of shuffled labels. SVM: linear, on vectors standardised within each of "
-        f"{FOLDS} folds; the share of left-out vectors given their own class."
-    )
+    tables = [_count_table(found), _whole_table(found), _class_table(found)]
     return [
-        Section(_heading(name, "How many classes"), text, [_count_table(found)], [counts]),
-        Section(_heading(name, "All classes"), _whole_text(found), [_whole_table(found), _class_table(found)]),
+        Section(_heading(name, "Clusters and classes"), "", tables, [counts]),
         Section(_heading(name, "Maps"), _map_text(found), (), maps),
     ]
+
+
+def method_section(subsets: int = SUBSETS) -> Section:
+    """Return the section that says how labelled vectors are examined."""
+    return Section(
+        "How it was measured",
+        f"Clusters: k-means on the first {COMPONENTS} principal components, as many clusters as classes; NMI is their "
+        "normalised mutual information with the classes, 'by chance' that of shuffled labels. SVM: linear, on vectors "
+        f"standardised within each of {FOLDS} folds; the share of left-out vectors given their own class. Over numbers "
+        f"of classes: {subsets} random subsets for each number, and for all classes as many seeds; in brackets what "
+        f"holds 95 % of them. Over all classes: the mean NMI of {STARTS} seeds, its interval for other vectors of the "
+        f"same classes, from random halves; the mean of {REPEATS} times {FOLDS} folds, its interval Student's, "
+        "corrected for folds that share vectors (Nadeau and Bengio 2003); judged apart, Wilson's interval.",
+    )
 
 
 def examination_data(found: Examination, prefix: str = "") -> dict[str, pd.DataFrame]:
@@ -180,20 +187,6 @@ def _count_table(found: Examination) -> Table:
         for each in found.by_count
     ]
     return Table("By number of classes", "", ["classes", "NMI", "by chance", "SVM", "by guessing"], rows, "rrrrr")
-
-
-def _whole_text(found: Examination) -> str:
-    text = (
-        "The interval of the NMI is for other vectors of the same classes, from random halves; that of the "
-        f"cross-validation is Student's over {REPEATS} times {FOLDS} folds, corrected for folds that share vectors "
-        "(Nadeau and Bengio 2003)."
-    )
-    if found.judged_apart is not None:
-        text += (
-            f" Judged apart: learnt from all vectors here, judged by {found.judged_vectors:,} others; "
-            "the interval is Wilson's."
-        )
-    return text
 
 
 def _whole_table(found: Examination) -> Table:
