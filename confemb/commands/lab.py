@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.commands.words import CLASSIFIER, LAYER, load_activations
+from confemb.commands.words import CLASSIFIER, LAYER, Network, load_activations
 from confemb.errors import ConfembError
 
 if TYPE_CHECKING:
@@ -88,13 +88,14 @@ def embed(
     out: Annotated[Path, typer.Option("--out", help="NAME.npz: embeddings, labels, class_names, ids.")],
     classifier: Annotated[str, typer.Option(help="Weights: resnet50:keras, hf:ORG/NAME, or a file.")] = CLASSIFIER,
     layer: Annotated[str, typer.Option(help="Whose activations: avg_pool, stage3, fc2, ...")] = LAYER,
+    network: Network = None,
 ) -> None:
     """Make a vector for each picture; go on where a stopped run left off."""
     from confemb.lab.pictures import embed_pictures, summary
     from confemb.progress import Display
 
     with Display().bar() as update:
-        found = embed_pictures(pictures, load_activations(classifier, layer), out, progress=update)
+        found = embed_pictures(pictures, load_activations(classifier, layer, network), out, progress=update)
     typer.echo(summary(found, out))
 
 

@@ -26,6 +26,9 @@ VectorsFile = Annotated[
     ),
 ]
 Top = Annotated[int, typer.Option(min=1, help="How many words.")]
+Network = Annotated[
+    str | None, typer.Option(help="Whose weights a file holds, where it does not say: vgg16, resnet50, ...")
+]
 DEFAULT_VECTORS = Path("word_vectors.bin")
 
 
@@ -41,6 +44,7 @@ def vectors(
     out: Annotated[Path, typer.Option("--out", help="NAME.bin for binary, else text.")] = DEFAULT_VECTORS,
     classifier: Annotated[str, typer.Option(help="Weights: resnet50:keras, hf:ORG/NAME, or a file.")] = CLASSIFIER,
     layer: Annotated[str, typer.Option(help="Whose activations: avg_pool, stage3, fc2, ...")] = LAYER,
+    network: Network = None,
     only: Annotated[Path | None, typer.Option("--words", help="Only the words in this file, one a line.")] = None,
     pictures: Annotated[int | None, typer.Option(min=1, help="At most so many pictures a word. Default: all.")] = None,
     split: Annotated[str | None, typer.Option(help="Of a dataset. Default: its first.")] = None,
@@ -62,7 +66,7 @@ def vectors(
         source = chosen
     with Display().bar() as update:
         made = visual_vectors(
-            source, load_activations(classifier, layer), out, pictures_per_word=pictures, progress=update
+            source, load_activations(classifier, layer, network), out, pictures_per_word=pictures, progress=update
         )
     typer.echo(summary(made, out))
 
@@ -132,6 +136,7 @@ def translate(
     top: Top = 5,
     classifier: Annotated[str | None, typer.Option(help="Default: the one the vectors are from.")] = None,
     layer: Annotated[str | None, typer.Option(help="The same.")] = None,
+    network: Network = None,
 ) -> None:
     """Say what pictures show: the words whose vectors are nearest."""
     from confemb.progress import Display
@@ -148,7 +153,7 @@ def translate(
     known = _vectors(file)
     made_by = _made_by(file)
     of_file = made_by.rsplit("/", 2) if made_by else [CLASSIFIER, LAYER]
-    activations = load_activations(classifier or of_file[0], layer or of_file[1])
+    activations = load_activations(classifier or of_file[0], layer or of_file[1], network)
     if made_by and activations.name != made_by:
         raise ConfembError(f"{file} was made by {made_by}, not by {activations.name}: use the same classifier.")
     with Display().bar() as update:
@@ -177,14 +182,14 @@ def _source(name: str, split: str | None, image_size: int | None) -> "PictureSou
     return DatasetPictures(dataset.load(split or dataset.splits[0]))
 
 
-def load_activations(classifier: str, layer: str) -> "NetworkActivations":
-    """Return a layer of a network with weights, fetched where needed."""
+def load_activations(classifier: str, layer: str, network: str | None) -> "NetworkActivations":
+    """Return a layer of a network with weights, fetched where needed; `network` is for files that do not say which."""
     from confemb.pretrained import load_pretrained
     from confemb.progress import Display
     from confemb.words.activations import NetworkActivations
 
     with Display().bar() as update:
-        return NetworkActivations(load_pretrained(classifier, progress=update), layer=layer)
+        return NetworkActivations(load_pretrained(classifier, classifier=network, progress=update), layer=layer)
 
 
 def _vectors(file: Path) -> "WordVectors":

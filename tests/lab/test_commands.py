@@ -71,8 +71,10 @@ def test_pictures_to_vectors(run, refused, tmp_path, monkeypatch):
     for name in ("red", "sea"):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         Image.new("RGB", (2, 2), (len(name), 0, 9)).save(tmp_path / "pictures" / name / "a.png")
-    status, out, _ = run("lab", "embed", "pictures", "--layer", "fc2", "--classifier", "vgg16.h5", "--out", "e.npz")
-    assert (status, asked) == (0, [("vgg16.h5", "fc2")])
+    status, out, _ = run(
+        "lab", "embed", "pictures", "--layer", "fc2", "--classifier", "w.h5", "--network", "vgg16", "--out", "e.npz"
+    )
+    assert (status, asked) == (0, [("w.h5", "fc2", "vgg16")])
     assert "2 vectors of 3 numbers from pictures of 2 classes: e.npz" in out
     assert LabelledVectors.load(tmp_path / "e.npz").vectors.tolist() == [[3, 0, 9], [3, 0, 9]]
     (tmp_path / "pictures/grey").mkdir()

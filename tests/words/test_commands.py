@@ -11,7 +11,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch, colours):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CONFEMB_VECTORS", raising=False)
 
-    def activations(classifier, layer):
+    def activations(classifier, layer, network):
         colours.name = f"{classifier}/{layer}/1"
         return colours
 
