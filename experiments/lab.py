@@ -23,6 +23,7 @@ from confemb.files import make_folder, sha256_file
 from confemb.lab.analogies import load_analogies, score_analogies
 from confemb.lab.examination import Examination, examine
 from confemb.lab.labelled import LabelledVectors, label_words
+from confemb.lab.maps import METHODS
 from confemb.lab.neighbours import nearest_words
 from confemb.lab.pictures import embed_pictures, summary
 from confemb.lab.report import (
@@ -174,7 +175,8 @@ def study(given: argparse.Namespace) -> Study:
             ("Words by topic", words, None),
             ("Classes of a result", classes, None),
         ):
-            parts[name] = examine(vectors, judge=apart, seed=given.seed, progress=update)
+            methods = METHODS if name == "Scenes" else ("tsne",)
+            parts[name] = examine(vectors, judge=apart, methods=methods, seed=given.seed, progress=update)
     sections, data, said = [], {}, []
     for name, found in parts.items():
         prefix = f"{name.lower().replace(' ', '_')}_"

@@ -9,7 +9,7 @@ import numpy as np
 from confemb.datasets import Progress
 from confemb.lab.class_counts import SUBSETS, ClassCount, over_class_counts
 from confemb.lab.labelled import LabelledVectors
-from confemb.lab.maps import VectorMap, draw_sample, make_map
+from confemb.lab.maps import METHODS, VectorMap, draw_sample, make_map
 from confemb.lab.measures import (
     CrossValidation,
     Measured,
@@ -72,6 +72,7 @@ def examine(
     counts: Sequence[int] | None = None,
     subsets: int = SUBSETS,
     shown: Sequence[str] | None = None,
+    methods: Sequence[str] = METHODS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Examination:
@@ -83,6 +84,7 @@ def examine(
         counts: numbers of classes for the table, see `over_class_counts`.
         subsets: random subsets for each of them.
         shown: the classes on the maps; all by default.
+        methods: kinds of maps, see `make_map`.
         seed: of everything random.
         progress: called with steps done and steps in all.
 
@@ -100,7 +102,7 @@ def examine(
     else:
         place = np.array([vectors.class_names.index(name) for name in judge.class_names])
         rows = class_rows(vectors.class_names, place[judge.labels], apart[1])
-    maps = [make_map(mapped.vectors, method, seed=seed) for method in ("pca", "tsne")]
+    maps = [make_map(mapped.vectors, method, seed=seed) for method in methods]
     return Examination(
         vectors,
         agreement,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 METHODS = ("pca", "tsne")
 COMPONENTS, PERPLEXITY, MOST_POINTS = 50, 30.0, 2_000
 # Fewer points than these are written out by name.
-MOST_NAMED, MOST_SHAPES = 60, 200
+MOST_NAMED, MOST_SHAPES = 60, 1_000
 # So many classes are written where the middle of their vectors is.
 MOST_CLASSES_NAMED = 25
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -95,8 +95,6 @@ def draw_sample(vectors: LabelledVectors, *, most: int = MOST_POINTS, seed: int 
 
 def draw_map(vectors: LabelledVectors, found: VectorMap, *, title: str = "") -> "Figure":
     """Return the figure: a dot for each vector, its colour and shape that of its class; few vectors are named."""
-    from matplotlib import patheffects
-
     figure = style.new_figure(7.6, 5.4)
     axes = figure.subplots()
     names = vectors.class_names
@@ -114,14 +112,14 @@ def draw_map(vectors: LabelledVectors, found: VectorMap, *, title: str = "") -> 
             # Thousands of dots as shapes would make an SVG of megabytes.
             rasterized=len(vectors) > MOST_SHAPES,
         )
-    halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
     if len(vectors) <= MOST_NAMED:
         for name, (x, y) in zip(vectors.ids, found.points, strict=True):
             axes.annotate(style.shortened(name), (x, y), (4, 3), textcoords="offset points", fontsize=7.5)
     elif len(names) <= MOST_CLASSES_NAMED:
         for label, name in enumerate(names):
             x, y = np.median(found.points[vectors.labels == label], axis=0)
-            axes.text(x, y, style.shortened(name), ha="center", va="center", fontsize=8.5, path_effects=halo)
+            text = axes.text(x, y, style.shortened(name), ha="center", va="center", fontsize=8.5)
+            text.set_bbox({"facecolor": "white", "alpha": 0.65, "linewidth": 0, "pad": 1.2})
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -214,7 +214,7 @@ def _class_table(found: Examination) -> Table:
 
 def _map_text(found: Examination) -> str:
     mapped, vectors = found.mapped, found.vectors
-    text = "A map by t-SNE shows who is near whom; distances between groups and sizes of groups tell nothing."
+    text = "A map by t-SNE shows what is near what; distances between groups and sizes of groups tell nothing."
     if len(mapped.class_names) < len(vectors.class_names):
         text = f"{len(mapped.class_names)} of {len(vectors.class_names)} classes. {text}"
     if len(mapped) < int(sum(vectors.counts[vectors.class_names.index(name)] for name in mapped.class_names)):

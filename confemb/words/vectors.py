@@ -1,5 +1,6 @@
 """`WordVectors`: a vector for each of many words, the questions they answer, and their files."""
 
+import difflib
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from confemb.words.vector_files import BINARY, read_vectors
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
+
+# Unknown words are told from so many known ones by all of these; of longer words only the beginning is compared.
+MOST_LISTED, LONGEST_COMPARED = 1_000, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +64,17 @@ class WordVectors:
     def index(self, word: str) -> int:
         """Return a word's row; raises ConfembError, with the nearest known word, for an unknown one."""
         if word not in self._index:
-            raise unknown_name("word", word, self.words)
+            raise self._unknown(word)
         return self._index[word]
+
+    def _unknown(self, word: str) -> ConfembError:
+        if len(self) <= MOST_LISTED:
+            return unknown_name("word", word, self.words)
+        # Likeness takes long: it is asked of words that begin alike and are about as long.
+        alike = [each for each in self.words if each[:1] == word[:1] and abs(len(each) - len(word)) <= 2]
+        near = difflib.get_close_matches(word[:LONGEST_COMPARED], alike, n=3, cutoff=0.6)
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        return ConfembError(f"unknown word {word!r}: {hint}it is none of the {len(self):,} words with a vector.")
 
     def similarity(self, word_1: str, word_2: str) -> float:
         """Return the cosine of two words' vectors, from -1 to 1."""

@@ -8,8 +8,8 @@ after batch, as a plain loop does it. Each round times all three; the ratios are
 
 Found on two cores busy with other work (32 ImageNet pictures, 5 rounds): the stream takes 1.04 times as long as the
 network alone in the median round and 0.98 times in the best, and waits for decoded pictures for 0.7 % of its time;
-decoding first takes 1.03 and 1.03 times as long. Decoding is little work beside ResNet-50 on a CPU; differences of a few
-per cent are the machine's noise here.
+decoding first takes 1.03 and 1.03 times as long. Decoding is little work beside ResNet-50 on a CPU; a few per cent
+are the noise of the machine here.
 """
 
 import argparse

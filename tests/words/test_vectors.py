@@ -197,3 +197,12 @@ def test_words_may_hold_blanks_as_in_glove_840b(tmp_path):
     found = WordVectors.load(tmp_path / "g.txt")
     assert found.words == ("the", ". . .", "at 5")
     assert found.vectors.tolist() == [[1, 2], [3, 4], [6, 7]]
+
+
+def test_an_unknown_word_among_many_gets_near_ones():
+    words = [f"filler{i:04}" for i in range(1200)] + ["woman", "women", "wombat", "omen"]
+    many = WordVectors(tuple(words), np.ones((len(words), 1)))
+    with pytest.raises(ConfembError, match=r"unknown word 'womn': did you mean 'wom[ae]n' or 'wom[ae]n' or 'wombat'\?"):
+        many.nearest("womn")
+    with pytest.raises(ConfembError, match="unknown word 'zzz': it is none of the 1,204 words with a vector"):
+        many.nearest("zzz")
