@@ -56,7 +56,7 @@ def test_mistakes(run, refused, garage, tmp_path):
     assert "a + or - is missing" in refused("words", "analogy", "car", "tabby")
     assert "a word is missing" in refused("words", "analogy", "car", "+")
     assert "cannot be read as a picture" in refused("words", "translate", garage / "broken.jpg")
-    assert "cannot be read as a picture" in refused("words", "translate", tmp_path / "none.jpg")
+    assert "does not exist: check the path" in refused("words", "translate", tmp_path / "none.jpg")
     assert "was made by resnet50:keras/avg_pool/1" in refused("words", "translate", garage, "--layer", "stage3")
     assert "neither a folder of pictures nor a .tsv" in refused("words", "vectors", garage / "car.png")
     assert "unknown dataset 'cifar99'" in refused("words", "vectors", "cifar99")
