@@ -13,6 +13,10 @@ dropout, dense. Headers, footers and quotes are removed; the split is the public
 vectors are brought to the dimensions of GloVe's by principal components, and every frozen table to the same root mean
 square. A stopped run goes on where it was: runs.csv in the result folder says what is done.
 
+Found (reports/newsgroups_embeddings, 3 seeds, 2 minutes of one core for each): visual frozen 20.8 %, random frozen of
+the same 348 words 21.1 %, GloVe frozen of these 21.3 %; of all words random frozen 41.5 %, GloVe frozen 59.9 %, random
+trained 63.6 %. The words with a picture are 1.4 % of the text: no vectors of these words alone would help.
+
 The post does not describe its network, and its notebook is not at hand: the network here is ours. What was cut for the
 time: texts after their first 100 words, 20,000 words, 100 filters, 8 epochs.
 
