@@ -4,7 +4,6 @@ A shard is a file of predictions, or of counts made from some. Parquet is read s
 the memory needed depends on how many different pairs there are, not on how many predictions.
 """
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ import numpy as np
 
 from confemb.class_cells import positions
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import sha256_file
+from confemb.files import open_file, parse_json, sha256_file
 from confemb.pair_weights import Weighting
 from confemb.pairs import PairCounts, PairSum, count_pairs
 from confemb.prediction_files import check_falling, load_pairs
@@ -217,14 +216,14 @@ def _own_names(metadata: dict[str, str]) -> tuple[str, ...] | None:
     """Return the class names in a Parquet file's metadata, or None."""
     if "class_names" not in metadata:
         return None
-    try:
-        return tuple(check_class_names(json.loads(metadata["class_names"])))
-    except (ValueError, TypeError) as error:
-        raise ConfembError(f"the metadata's 'class_names' is no JSON list of names ({error}).") from error
+    names = parse_json(metadata["class_names"], where="the metadata's 'class_names'")
+    if not isinstance(names, list):
+        raise ConfembError("the metadata's 'class_names' is no list of names: write the file again.")
+    return tuple(check_class_names(names))
 
 
 def _is_parquet(file: Path) -> bool:
-    with open(file, "rb") as opened:
+    with open_file(file) as opened:
         return opened.read(4) == b"PAR1"
 
 

@@ -71,6 +71,13 @@ def read_record(data: bytes, fields: Mapping[str, tuple[str, int]]) -> dict[str,
     return arrays
 
 
+def read_npy(data: bytes) -> np.ndarray:
+    """Return the one array of a .npy file's bytes, numbers or text; raises ConfembError for anything else."""
+    if not data.startswith(b"\x93NUMPY"):
+        raise ConfembError("it is no .npy file: write it with np.save.")
+    return _read_array(io.BytesIO(data), len(data), "the array")
+
+
 def array_names(data: bytes) -> list[str]:
     """Return the names of the arrays in an NPZ file's bytes; raises ConfembError where it is none."""
     with _opened(data) as archive:

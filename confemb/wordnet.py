@@ -11,6 +11,7 @@ import os
 import tarfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,25 @@ def fetch_wordnet(progress: Progress | None = None) -> Path:
     return target
 
 
+@contextmanager
+def reading_wordnet(path: str | os.PathLike[str] | None = None) -> Iterator["WordNetCorpusReader"]:
+    """Open WordNet as `open_wordnet`; what NLTK raises over damaged lines, which it reads late, becomes a sentence.
+
+    Raises:
+        ConfembError: as `open_wordnet`; a damaged line.
+    """
+    opened = open_wordnet(path)
+    try:
+        yield opened
+    except ConfembError:
+        raise
+    # Errors of many kinds, where a line is not what its file's format says.
+    except Exception as error:
+        raise ConfembError(
+            f"the WordNet in {find_wordnet(path)} is damaged ({type(error).__name__}: {error}): install it again."
+        ) from error
+
+
 def noun_of_sense(wordnet: "WordNetCorpusReader", sense_key: str) -> "Synset | None":
     """Return the noun synset with a sense key, "tench%1:13:00::"; None where this version of WordNet has none.
 
@@ -145,7 +165,7 @@ def _is_wordnet(folder: Path) -> bool:
 @functools.cache
 def _open(folder: Path) -> "WordNetCorpusReader":
     from nltk import data
-    from nltk.corpus.reader.wordnet import WordNetCorpusReader, WordNetError
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
     class Reader(WordNetCorpusReader):  # type: ignore[misc]  # NLTK is not typed
         """NLTK's reader over WordNet's files alone, of which some packages hold only the necessary ones."""
@@ -173,7 +193,8 @@ def _open(folder: Path) -> "WordNetCorpusReader":
             # That other languages are not available.
             warnings.simplefilter("ignore", UserWarning)
             return Reader(str(folder), None)
-    except (OSError, ValueError, AssertionError, WordNetError) as error:
+    # A damaged file makes NLTK raise errors of many kinds.
+    except Exception as error:
         said = " ".join(str(error).split()).rstrip(".")
         raise ConfembError(
             f"the WordNet in {folder} cannot be read ({said}): mend that, or install it again."

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as st_numpy
 
 from confemb import files
 from confemb.errors import ConfembError
-from confemb.npz import array_names, read_arrays, read_record
+from confemb.npz import array_names, read_arrays, read_npy, read_record
 
 
 def saved(**arrays):
@@ -153,3 +153,13 @@ def test_a_record_names_what_is_missing_or_of_another_kind():
         read_record(data, {"a": ("iu", 1)})
     with pytest.raises(ConfembError, match="its array 'b' cannot be"):
         read_record(data, {"b": ("f", 1)})
+
+
+def test_a_bare_array_is_read_and_nothing_else():
+    out = io.BytesIO()
+    np.save(out, SMALL["a"])
+    np.testing.assert_array_equal(read_npy(out.getvalue()), SMALL["a"])
+    lie = npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 576460752303423488), }", bytes(8))
+    for wrong in (b"", b"PK", out.getvalue()[:-1], out.getvalue() + b"x", lie):
+        with pytest.raises(ConfembError):
+            read_npy(wrong)

@@ -9,6 +9,7 @@ from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root
 from confemb.errors import ConfembError
 from confemb.files import make_folder, read_bytes, sha256_file, whole_file
+from confemb.npz import read_npy
 from confemb.provenance import stage_key
 from confemb.words.activations import Activations, Broken, stream_vectors
 
@@ -46,7 +47,7 @@ def picture_features(
     parts = []
     for start in range(0, len(files), PICTURES_IN_PART):
         of_part = files[start : start + PICTURES_IN_PART]
-        part_file = folder / f"{stage_key(activations.name, [_digest(file) for file in of_part])}.npy"
+        part_file = folder / f"{stage_key(activations.name, [sha256_file(file) for file in of_part])}.npy"
         features = _load(part_file, len(of_part))
         if features is None:
             features = _compute(of_part, activations)
@@ -74,13 +75,13 @@ def load_features(path: Path, pictures: int) -> np.ndarray:
     """
     if not path.is_file():
         raise ConfembError(f"there is no file of features {path}: check the path.")
-    read_bytes_error = f"{path} is no .npy file of numbers"
+    data = read_bytes(path)
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ConfembError(f"{read_bytes_error} ({error}): write it with np.save.") from error
-    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
-        raise ConfembError(f"{read_bytes_error}: write it with np.save.")
+        loaded = read_npy(data)
+    except ConfembError as error:
+        raise ConfembError(f"{path} is no .npy file of numbers: {error}") from error
+    if loaded.dtype.kind not in "fiu":
+        raise ConfembError(f"{path} is no .npy file of numbers: write it with np.save.")
     if loaded.ndim != 2 or len(loaded) != pictures or not loaded.shape[1]:
         raise ConfembError(
             f"{path} has shape {loaded.shape}, but {pictures} pictures have captions: it must be "
@@ -92,20 +93,11 @@ def load_features(path: Path, pictures: int) -> np.ndarray:
     return features
 
 
-def _digest(file: Path) -> str:
-    try:
-        return sha256_file(file)
-    except OSError:
-        # What is wrong is said the same way as everywhere.
-        read_bytes(file)
-        raise
-
-
 def _load(path: Path, pictures: int) -> np.ndarray | None:
     """Return a finished part, or None; one that cannot be read is computed again."""
     try:
-        features = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        features = read_npy(read_bytes(path))
+    except ConfembError:
         return None
     return features if features.ndim == 2 and len(features) == pictures else None
 

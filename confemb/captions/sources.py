@@ -1,6 +1,5 @@
 """Captioned pictures: read from a table, from the tutorial's annotations, or from MSCOCO's JSON; split by picture."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ import numpy as np
 
 from confemb.captions.text import tokenise
 from confemb.errors import ConfembError, quoted_list
-from confemb.files import read_bytes
+from confemb.files import parse_json, read_text
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -84,11 +83,7 @@ def load_captions(path: str | Path) -> Captions:
             id that stands twice, or an annotation of an image that is not there; the message names file and line.
     """
     path = Path(path)
-    data = read_bytes(path)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfembError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+    text = read_text(path)
     if path.suffix == ".json":
         return _from_coco(path, text)
     lines = text.splitlines()
@@ -172,12 +167,14 @@ def _annotation_rows(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _from_coco(path: Path, text: str) -> Captions:
+    content = parse_json(text, where=str(path))
     try:
-        content = json.loads(text)
         images, annotations = list(content["images"]), list(content["annotations"])
         names = [(image["id"], str(image["file_name"])) for image in images]
         rows = [(each["image_id"], str(each["caption"]), each.get("id")) for each in annotations]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        # An id that is a list or an object is none.
+        hash((*names, *(identity for identity, _, _ in rows), *(identity for _, _, identity in rows)))
+    except (KeyError, TypeError, AttributeError) as error:
         raise ConfembError(
             f"{path} is not MSCOCO's JSON ({error!r}): it needs `images` with id and file_name, and `annotations` with "
             "image_id and caption."

@@ -16,7 +16,7 @@ from confemb.captions.sources import PARTS, Captions
 from confemb.captions.text import Vocabulary, tokenise
 from confemb.checkpoint_readers import read_checkpoint
 from confemb.errors import ConfembError, quoted_list, unknown_name
-from confemb.files import make_folder, read_bytes, whole_file, write_text
+from confemb.files import make_folder, read_bytes, read_lines, whole_file, write_text
 from confemb.weights import load_weights, save_weights
 
 WEIGHTS, VOCABULARY, PLACES, CAPTIONS, EXPERIMENT = (
@@ -213,7 +213,7 @@ def _units(places: np.ndarray) -> np.ndarray:
 
 
 def _read_captions(path: Path) -> tuple[Captions, np.ndarray]:
-    header, *lines = read_bytes(path).decode("utf-8").splitlines()
+    header, *lines = read_lines(path)
     rows = [line.split("\t") for line in lines]
     if header != _COLUMNS or any(len(row) != 3 or row[1] not in PARTS for row in rows):
         raise ConfembError(f"{path} is no table of pictures, parts and captions as confemb writes it: train anew.")

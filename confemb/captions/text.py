@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from confemb.errors import ConfembError
-from confemb.files import read_bytes, write_text
+from confemb.files import parse_json, read_bytes, write_text
 
 PADDING = "<eos>"
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'"})
@@ -90,10 +90,10 @@ class Vocabulary:
         Raises:
             ConfembError: no such file, no such JSON, or ids that are not 0 to V - 1, each once.
         """
+        content = parse_json(read_bytes(path), where=str(path))
         try:
-            content = json.loads(read_bytes(path).decode("utf-8"))
             pairs = sorted((int(number), str(word)) for word, number in content.items())
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, OverflowError, AttributeError, TypeError) as error:
             raise ConfembError(f"{path} is no vocabulary, a JSON object of words and ids ({error}).") from error
         if [number for number, _ in pairs] != list(range(len(pairs))):
             raise ConfembError(f"{path}: the ids of a vocabulary must be 0 to {len(pairs) - 1}, each once.")

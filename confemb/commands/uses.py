@@ -92,7 +92,7 @@ def severity(
     from confemb.references import open_reference
     from confemb.references.wordnet import class_synsets
     from confemb.severity import lca_heights, mistake_severity, severities
-    from confemb.wordnet import open_wordnet
+    from confemb.wordnet import reading_wordnet
 
     if scale not in ("given", "rank"):
         raise unknown_name("value", scale, ("given", "rank"), where="--scale")
@@ -105,8 +105,9 @@ def severity(
         matrix = open_reference(name).similarity(found.class_names)
         measures[name] = severities(matrix, scale), matrix.class_names  # type: ignore[arg-type]  # just checked
     if wordnet_height:
-        synsets = class_synsets(open_wordnet(), found.class_names)
-        measures["WordNet height"] = lca_heights(list(synsets.values())), tuple(synsets)
+        with reading_wordnet() as wordnet:
+            synsets = class_synsets(wordnet, found.class_names)
+            measures["WordNet height"] = lca_heights(list(synsets.values())), tuple(synsets)
     for name, (costs, known) in measures.items():
         one = mistake_severity(found, costs, known, seed=seed)
         typer.echo(

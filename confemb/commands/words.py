@@ -79,10 +79,12 @@ def nouns(
     names: Annotated[bool, typer.Option(help="Keep proper names, of people and places.")] = True,
 ) -> None:
     """Print WordNet's nouns, one a line: what to look for pictures of."""
-    from confemb.wordnet import open_wordnet
+    from confemb.wordnet import reading_wordnet
     from confemb.words.nouns import wordnet_nouns
 
-    typer.echo("\n".join(wordnet_nouns(open_wordnet(wordnet), names=names)))
+    with reading_wordnet(wordnet) as opened:
+        found = wordnet_nouns(opened, names=names)
+    typer.echo("\n".join(found))
 
 
 @words.command()

@@ -17,6 +17,10 @@ BLOCK = 256
 ALL = "all"
 
 
+# The largest published sets have some 100,000.
+MOST_QUESTIONS = 2_000_000
+
+
 @dataclass(frozen=True)
 class Question:
     """`one` is to `other` as `third` is to `answer`."""
@@ -71,6 +75,12 @@ def load_analogies(path: str | os.PathLike[str]) -> AnalogySet:
             pairs[section].append((words[0], words[1]))
         else:
             raise ConfembError(f"{path}, line {number}: expected a question of four words, or a pair of two.")
+    asked = sum(len(of_section) * (len(of_section) - 1) for of_section in pairs.values())
+    if asked > MOST_QUESTIONS:
+        raise ConfembError(
+            f"{path}: every two pairs of a section make two questions, {asked:,} in all, more than {MOST_QUESTIONS:,}: "
+            "divide the sections."
+        )
     for name, of_section in pairs.items():
         questions[name] += [Question(*one, *other) for one, other in permutations(dict.fromkeys(of_section), 2)]
     if empty := [name for name, asked in questions.items() if not asked]:

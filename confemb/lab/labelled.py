@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from confemb.class_cells import MAX_UNNAMED_CLASSES
 from confemb.errors import ConfembError, quoted_list, unknown_name
 from confemb.files import read_bytes, read_lines, whole_file
 from confemb.npz import read_arrays
@@ -109,6 +110,9 @@ class LabelledVectors:
             if missing := [name for name in _ARRAYS[:2] if name not in arrays]:
                 raise ConfembError(f"it has no array {missing[0]!r}: it must hold `embeddings` and `labels`.")
             labels, names = arrays["labels"], arrays.get("class_names")
+            for name in ("labels", "class_names", "ids"):
+                if name in arrays and arrays[name].ndim != 1:
+                    raise ConfembError(f"its array {name!r} has shape {arrays[name].shape}: it must have one axis.")
             if labels.dtype.kind == "U":
                 found = sorted(set(labels.tolist())) if names is None else names.tolist()
                 if unknown := sorted(set(labels.tolist()) - set(found)):
@@ -118,6 +122,10 @@ class LabelledVectors:
             if not np.issubdtype(labels.dtype, np.integer):
                 raise ConfembError(
                     f"its labels have type {labels.dtype}: give a whole number or a name for each vector."
+                )
+            if labels.max(initial=0) >= MAX_UNNAMED_CLASSES and names is None:
+                raise ConfembError(
+                    f"it has the label {labels.max()}; without class names there are at most {MAX_UNNAMED_CLASSES:,}."
                 )
             if names is None:
                 names = np.arange(int(labels.max(initial=0)) + 1).astype(np.str_)

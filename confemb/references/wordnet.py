@@ -11,7 +11,7 @@ from confemb.classifiers.imagenet import imagenet_classes
 from confemb.errors import ConfembError, unknown_name
 from confemb.references import known_classes
 from confemb.similarity import SimilarityMatrix
-from confemb.wordnet import noun_of_sense, open_wordnet
+from confemb.wordnet import noun_of_sense, reading_wordnet
 
 if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import Synset, WordNetCorpusReader
@@ -62,10 +62,11 @@ class WordNetReference:
 
     def similarity(self, class_names: Sequence[str]) -> SimilarityMatrix:
         """Return the similarities of those of the classes that WordNet has, see `class_synsets`."""
-        found = class_synsets(open_wordnet(self.path), class_names)
-        names = known_classes(self.name, class_names, set(found))
-        synsets = [found[name] for name in names]
-        return SimilarityMatrix((wup if self.measure == "wup" else path_similarity)(synsets), names)
+        with reading_wordnet(self.path) as wordnet:
+            found = class_synsets(wordnet, class_names)
+            names = known_classes(self.name, class_names, set(found))
+            synsets = [found[name] for name in names]
+            return SimilarityMatrix((wup if self.measure == "wup" else path_similarity)(synsets), names)
 
     def noise_ceiling(self, class_names: Sequence[str]) -> None:
         """Return None: WordNet was made once."""

@@ -354,6 +354,13 @@ def _hostile_pictures() -> Iterator[Hostile]:
 def _hostile_words() -> Iterator[Hostile]:
     yield Hostile("word vectors, word2vec binary", "vectors of 2^60 numbers", lambda: b"1 1152921504606846976\na ")
     yield Hostile("word vectors, word2vec binary", "2^60 words", lambda: b"1152921504606846976 1\na " + bytes(4))
+    yield Hostile("captions, features", "a shape of 2^60", lambda: npy_header("(2, 576460752303423488)"))
+    yield Hostile("captions, MSCOCO", "nested 200,000 deep", lambda: b'{"images":' * 200_000)
+    pairs = b": s\n" + b"".join(b"a%d b%d\n" % (i, i) for i in range(20_000))
+    yield Hostile("analogies", "a section of 20,000 pairs", lambda: pairs)
+    yield Hostile("labelled vectors, NPZ", "a label of 2^40", lambda: npz(
+        embeddings=np.ones((2, 2), np.float32), labels=np.array([0, 2**40])))  # fmt: skip
+    yield Hostile("shard of predictions, Parquet", "no class names, 10^7 rows", lambda: _parquet(10_000_000))
     yield Hostile("word vectors, text", "2^60 words", lambda: b"1152921504606846976 1\na 1\n")
     yield Hostile("word vectors, gzip", "one line of 1 GiB", lambda: of_zeros(GIB, byte=b"a"), large=True)
     yield Hostile("word vectors, gzip", "the same word without end", lambda: of_zeros(GIB, byte=b"a 1\n"))

@@ -55,7 +55,7 @@ IMAGES = [{"id": 1, "file_name": "a.jpg"}]
         ("c.txt", "a.jpg one\nb.jpg\n", "line 2: expected a picture's name"),
         ("c.json", "{}", "is not MSCOCO's JSON"),
         ("c.json", "[1]", "is not MSCOCO's JSON"),
-        ("c.json", "{", "is not MSCOCO's JSON"),
+        ("c.json", "{", "is no valid JSON"),
         ("c.json", coco(IMAGES * 2, []), "the id 1 stands twice among the images"),
         (
             "c.json",
@@ -79,7 +79,7 @@ def test_no_file_and_no_text(tmp_path):
     with pytest.raises(ConfembError, match="does not exist"):
         load_captions(tmp_path / "none.tsv")
     (tmp_path / "c.tsv").write_bytes(b"a.jpg\t\xff\xfe\n")
-    with pytest.raises(ConfembError, match="not UTF-8"):
+    with pytest.raises(ConfembError, match="no UTF-8 text"):
         load_captions(tmp_path / "c.tsv")
 
 

@@ -55,7 +55,7 @@ def test_a_vocabulary_is_saved_as_json_of_words_and_ids(tmp_path):
     ("content", "message"),
     [
         ("[]", "is no vocabulary"),
-        ("{", "is no vocabulary"),
+        ("{", "is no valid JSON"),
         ('{"<eos>": 0, "a": "x"}', "is no vocabulary"),
         ('{"<eos>": 0, "a": 2}', "must be 0 to 1"),
         ('{"<eos>": 0, "a": 1, "b": 1}', "must be 0 to 2"),
