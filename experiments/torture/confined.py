@@ -134,6 +134,16 @@ def _work(cases: Sequence[Case], writing: int, memory: int, seconds: float) -> N
 def _outcome(case: Case, seconds: float) -> tuple[str, str]:
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
+        return judge(case)
+    except _TooLong:
+        return "hang", f"longer than {seconds:.0f} s"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def judge(case: Case) -> tuple[str, str]:
+    """Run a case here, without limits; return the kind of its outcome and the detail, see `Outcome`."""
+    try:
         case()
         return "read", ""
     except ConfembError as error:
@@ -141,13 +151,11 @@ def _outcome(case: Case, seconds: float) -> tuple[str, str]:
         good = said.endswith(".") and said.isprintable() and len(said) < 5000
         return ("refused", said) if good else ("message", ascii(said))
     except _TooLong:
-        return "hang", f"longer than {seconds:.0f} s"
+        raise
     except MemoryError as error:
         return "memory", _where(error)
     except BaseException as error:
         return "traceback", _where(error)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _where(error: BaseException) -> str:
