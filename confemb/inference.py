@@ -1,4 +1,4 @@
-"""Inference: jit-compiled, the batch sharded over all devices."""
+"""Inference: jit-compiled, the batch sharded over all devices or cores."""
 
 import functools
 from collections.abc import Iterator
@@ -13,13 +13,19 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from confemb.classifiers import Network
+from confemb.classifiers.convolution import fold_batch_norm, has_batch_norm
 from confemb.datasets import Dataset
+from confemb.streams import ON_ONE_CORE, in_streams
 
 BATCH_SIZE = 256
 
+# On CPUs, a core computes this many inputs of a batch at a time, fewer where they have more values than that together
+# (a picture of 224 x 224 has 150,528).
+CPU_PART = 16
+CPU_PART_VALUES = 400_000
 
-@functools.partial(jax.jit, static_argnames=("graph", "mirror", "layer"))
-def _outputs(graph: Any, state: Any, images: jax.Array, mirror: bool, layer: str | None) -> jax.Array:
+
+def _outputs(graph: Any, mirror: bool, layer: str | None, state: Any, images: jax.Array) -> jax.Array:
     """Return (n, K) float32 logits of (n, H, W, C) uint8 pictures; `mirror` averages with the mirror images'.
 
     With a `layer` it is that layer's activations instead.
@@ -33,6 +39,18 @@ def _outputs(graph: Any, state: Any, images: jax.Array, mirror: bool, layer: str
     return outputs.astype(jnp.float32)
 
 
+_STATIC = ("graph", "mirror", "layer")
+_on_all_devices = jax.jit(_outputs, static_argnames=_STATIC)
+_on_one_core = jax.jit(_outputs, static_argnames=_STATIC, compiler_options=ON_ONE_CORE)
+
+
+def _part(network: Any, batch: np.ndarray) -> int:
+    """Return how many inputs a core computes at a time: few enough for its caches."""
+    prepared = jax.eval_shape(network.prepare, jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype))
+    values = sum(leaf.size for leaf in jax.tree.leaves(prepared))
+    return max(min(CPU_PART, CPU_PART_VALUES // max(values, 1)), 1)
+
+
 class CompiledLogits(Protocol):
     """Turns a batch, at most `size` inputs, into (n, K) float32 logits, or into the activations of a layer."""
 
@@ -44,25 +62,32 @@ class CompiledLogits(Protocol):
 def compiled_logits(network: Any, *, mirror: bool = False) -> CompiledLogits:
     """Place a network's weights on all devices, once, and return what turns (batch, size) into float32 logits.
 
-    The batch, at most `size` inputs, is filled up to `size` (and for the devices) and its logits are cut again, so one
-    compiled program serves all batches of a size. `network` is called as `network(network.prepare(batch))`, for the
-    activations of a layer with `layer=` its name.
+    The batch, at most `size` inputs, is filled up to `size` (and for the devices; on a lone CPU only to whole parts,
+    which its cores compute side by side) and its logits are cut again, so one compiled program serves all batches of a
+    size. `network` is called as `network(network.prepare(batch))`, for the activations of a layer with `layer=` its
+    name.
     """
     mesh = Mesh(np.array(jax.devices()), ("batch",))
     by_batch = NamedSharding(mesh, PartitionSpec("batch"))
-    graph, state = nnx.split(network)
+    graph, state = nnx.split(fold_batch_norm(network) if has_batch_norm(network) else network)
     everywhere = NamedSharding(mesh, PartitionSpec())
     state = jax.tree.map(lambda value: _placed(value, everywhere), state)
 
-    def logits(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
-        size = -(-size // mesh.size) * mesh.size
-        filled = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
-        found = _outputs(graph, state, jax.device_put(filled, by_batch), mirror, layer)
+    def sharded(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
+        placed = jax.device_put(_filled(batch, -(-size // mesh.size) * mesh.size), by_batch)
+        found = _on_all_devices(graph, mirror, layer, state, placed)
         if not found.is_fully_addressable:
             found = multihost_utils.process_allgather(found, tiled=True)
         return np.asarray(found)[: len(batch)]
 
-    return logits
+    def in_parts(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
+        part = min(_part(network, batch), size)
+        filled = _filled(batch, -(-max(len(batch), 1) // part) * part)
+        pieces = [(filled[i : i + part],) for i in range(0, len(filled), part)]
+        found = in_streams(functools.partial(_on_one_core, graph, mirror, layer, state), pieces)
+        return np.concatenate(found)[: len(batch)]
+
+    return in_parts if mesh.size == 1 and mesh.devices.flat[0].platform == "cpu" else sharded
 
 
 def _placed(value: Any, sharding: NamedSharding) -> jax.Array:
@@ -72,6 +97,13 @@ def _placed(value: Any, sharding: NamedSharding) -> jax.Array:
     # The key of a module's own random numbers, as for dropout: no array of the host's, but its data is one.
     data = jax.device_put(np.asarray(jax.random.key_data(value)), sharding)
     return jax.random.wrap_key_data(data, impl=jax.random.key_impl(value))
+
+
+def _filled(batch: np.ndarray, size: int) -> np.ndarray:
+    """Return the batch with as many inputs of zeros behind it as make `size`."""
+    if len(batch) == size:
+        return batch
+    return np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
 
 
 def batched_logits(

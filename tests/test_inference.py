@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from confemb import inference
 from confemb.adapters.flax import FlaxClassifier
 from confemb.classification import classify_datasets
 from confemb.datasets import Dataset
@@ -69,6 +70,12 @@ def test_the_batch_size_changes_nothing():
     dataset = part(50, "test")
     small = np.concatenate(list(batched_logits(network(), dataset.images, batch_size=7)))
     np.testing.assert_array_equal(small, logits_of(dataset))
+
+
+def test_a_core_gets_few_pictures_and_fewer_large_ones():
+    assert inference._part(network(), np.zeros((300, 2, 5, 1), np.uint8)) == 16
+    assert inference._part(network(), np.zeros((8, 224, 224, 3), np.uint8)) == 2
+    assert inference._part(network(), np.zeros((8, 2000, 2000, 3), np.uint8)) == 1
 
 
 def test_predictions_are_numpys_top_k_ties_by_lowest_index():

@@ -83,6 +83,11 @@ class ConvNorm(nnx.Module):
         return x if self.norm is None else self.norm(x)
 
 
+def has_batch_norm(network: Any) -> bool:
+    """Tell whether `fold_batch_norm` has something to fold."""
+    return any(isinstance(module, ConvNorm) and module.norm is not None for _, module in nnx.iter_modules(network))
+
+
 def fold_batch_norm(network: Any) -> Any:
     """Return a copy of a network whose batch normalisations are folded into the convolutions before them.
 

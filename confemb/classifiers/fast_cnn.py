@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from confemb import augmentation
-from confemb.classifiers.layers import Constant, GhostBatchNorm, max_pool
+from confemb.classifiers.layers import Constant, GhostBatchNorm, add_bias, max_pool
 from confemb.errors import unknown_name
 
 _WHITENING_PICTURES = 5000
@@ -131,7 +131,7 @@ class FastCnn(nnx.Module):
         x = jax.lax.conv_general_dilated(
             inputs, self.whitening[...], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
-        x = jax.nn.gelu(x + self.whitening_bias[...])
+        x = jax.nn.gelu(add_bias(x, self.whitening_bias[...]))
         for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = conv(x)
             if number % 2 == 0:

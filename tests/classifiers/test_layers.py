@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from confemb.classifiers.layers import GhostBatchNorm, local_response_norm, max_pool
+from confemb.classifiers.layers import GhostBatchNorm, add_bias, local_response_norm, max_pool
 
 
 def reference_pool(x, window, stride, padding):
@@ -56,6 +56,15 @@ def test_local_response_norm_channel_by_channel():
         expected[..., channel] = x[..., channel] / (bias + alpha * (near**2).sum(axis=-1)) ** 0.75
     found = local_response_norm(jnp.asarray(x), radius=radius, bias=bias, alpha=alpha)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_add_bias_adds_and_sums(pictures):
+    bias = np.arange(4, dtype=np.float32)
+    total, back = jax.vjp(add_bias, jnp.asarray(pictures), jnp.asarray(bias))
+    np.testing.assert_array_equal(total, pictures + bias)
+    of_x, of_bias = back(jnp.asarray(pictures))
+    np.testing.assert_array_equal(of_x, pictures)
+    np.testing.assert_allclose(of_bias, pictures.sum(axis=(0, 1, 2)), rtol=1e-5)
 
 
 def groups_of(x, size):
