@@ -49,6 +49,7 @@ class StepReport:
 
 
 Report = Callable[[StepReport], None]
+Step = Callable[["TrainState", jax.Array, np.ndarray], tuple["TrainState", jax.Array]]
 
 
 @dataclass(frozen=True)
@@ -110,47 +111,23 @@ def train(
     Raises:
         ConfembError: a batch that cannot be shared evenly among the devices, or a loss that is not finite.
     """
-    mesh = Mesh(np.array(jax.devices()), ("batch",))
-    batch_size = min(settings.batch_size, len(training))
-    if batch_size % mesh.size:
-        raise ConfembError(
-            f"training.batch_size = {batch_size} cannot be shared evenly among {mesh.size} devices; "
-            "choose a multiple of their number."
-        )
-    network.fit_input(training.images)
-    graph, params, rest = _split(network)
+    state, step, batch_size = start(network, training, settings, seed=seed)
     steps_per_epoch = len(training) // batch_size
     steps = settings.epochs * steps_per_epoch
-    optimiser = make_optimiser(settings, network, nnx.to_pure_dict(params), steps_per_epoch)
-    replicated, by_batch = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
-    state = TrainState(
-        params=params,
-        rest=rest,
-        optimiser=optimiser.init(nnx.to_pure_dict(params)),
-        average=params if settings.ema_decay is not None else (),
-        step=jnp.zeros((), jnp.int32),
-    )
-    # By way of the host, from which every process places its share; copied there, since the step gives its input's
-    # memory away and the network still holds these arrays.
-    state = jax.device_put(jax.tree.map(np.array, state), replicated)
-    step_function = _make_step(graph, optimiser, settings, seed, _micro_batch(mesh, batch_size, network.group))
-
+    everywhere = state.step.sharding
     history: list[dict[str, float]] = []
     with Checkpoints(checkpoint_folder) as checkpoints:
         restored = checkpoints.restore(state) if team.lead else None
         if team.agree(restored is not None):
             found, history = restored or (state, [])
             history = _history_from_lead(history, team)
-            state = jax.device_put(team.from_lead(jax.tree.map(np.asarray, found)), replicated)
-        images = jax.device_put(training.images, replicated)
-        labels = jax.device_put(training.labels, replicated)
+            state = jax.device_put(team.from_lead(jax.tree.map(np.asarray, found)), everywhere)
         for epoch in range(len(history) + 1, settings.epochs + 1):
             order = np.random.default_rng([seed, epoch]).permutation(len(training)).astype(np.int32)
-            totals = jax.device_put(jnp.zeros(2), replicated)
+            totals = jax.device_put(jnp.zeros(2), everywhere)
             started = shown = time.monotonic()
             for i in range(steps_per_epoch):
-                rows = jax.device_put(order[i * batch_size : (i + 1) * batch_size], by_batch)
-                state, totals = step_function(state, totals, images, labels, rows)
+                state, totals = step(state, totals, order[i * batch_size : (i + 1) * batch_size])
                 if report is not None and (time.monotonic() - shown > 1 or i + 1 == steps_per_epoch):
                     shown = time.monotonic()
                     loss, accuracy = (float(value) / (i + 1) for value in totals)
@@ -175,6 +152,46 @@ def train(
             checkpoints.save(epoch, state, history)
     _put_back(network, state)
     return pd.DataFrame(history).astype({"epoch": int})
+
+
+def start(network: Network, training: Dataset, settings: TrainingSection, *, seed: int) -> tuple[TrainState, Step, int]:
+    """Return what a training begins with: the state, placed on all devices, the compiled step, and the batch size.
+
+    `state, totals = step(state, totals, rows)` learns from the pictures with the numbers `rows`, as many as the batch
+    size, and adds their mean loss and accuracy to `totals` (2,). It gives the memory of what it is given away.
+
+    Raises:
+        ConfembError: a batch that cannot be shared evenly among the devices.
+    """
+    mesh = Mesh(np.array(jax.devices()), ("batch",))
+    batch_size = min(settings.batch_size, len(training))
+    if batch_size % mesh.size:
+        raise ConfembError(
+            f"training.batch_size = {batch_size} cannot be shared evenly among {mesh.size} devices; "
+            "choose a multiple of their number."
+        )
+    network.fit_input(training.images)
+    graph, params, rest = _split(network)
+    steps_per_epoch = len(training) // batch_size
+    optimiser = make_optimiser(settings, network, nnx.to_pure_dict(params), steps_per_epoch)
+    replicated, by_batch = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
+    state = TrainState(
+        params=params,
+        rest=rest,
+        optimiser=optimiser.init(nnx.to_pure_dict(params)),
+        average=params if settings.ema_decay is not None else (),
+        step=jnp.zeros((), jnp.int32),
+    )
+    # By way of the host, from which every process places its share; copied there, since the step gives its input's
+    # memory away and the network still holds these arrays.
+    state = jax.device_put(jax.tree.map(np.array, state), replicated)
+    images, labels = jax.device_put((training.images, training.labels), replicated)
+    compiled = _make_step(graph, optimiser, settings, seed, _micro_batch(mesh, batch_size, network.group))
+
+    def step(state: TrainState, totals: jax.Array, rows: np.ndarray) -> tuple[TrainState, jax.Array]:
+        return compiled(state, totals, images, labels, jax.device_put(rows, by_batch))
+
+    return state, step, batch_size
 
 
 def _history_from_lead(history: list[dict[str, float]], team: Team) -> list[dict[str, float]]:

@@ -1,0 +1,103 @@
+"""Training steps of the CNNs for small pictures: confemb beside PyTorch, channels last, in turns.
+
+    python experiments/benchmarks/training.py [--rounds 5] [--steps 6]
+
+Everyone does all that a step does (random changes of the pictures, gradient, optimiser, moving average, loss and accuracy)
+with the batch and the settings of the experiments paper_cifar10 and fast_cifar10, on all cores, and a turn is a few steps.
+Pictures are noise; speed does not depend on them. PyTorch's networks are in torch_cnns.py: paper_cnn with PyTorch's local
+response normalisation, and with one of ours that is twice as fast; the latter is the peer.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import torch
+from ratios import arguments, cores, in_turns, publish
+from torch_cnns import FastCnn, PaperCnn, trainer
+
+from confemb.classifiers import make_network
+from confemb.datasets import Dataset
+from confemb.experiment import TrainingSection, load_experiment
+from confemb.training import start
+
+PICTURES = 2560
+
+
+def noise() -> Dataset:
+    """Return as many pictures of noise, 32 x 32, of ten classes."""
+    generator = np.random.default_rng(0)
+    return Dataset(
+        generator.integers(0, 256, (PICTURES, 32, 32, 3), dtype=np.uint8),
+        generator.integers(0, 10, PICTURES).astype(np.int32),
+        tuple("abcdefghij"),
+        np.arange(PICTURES).astype(str),
+        name="noise",
+        split="train",
+        fingerprint="",
+    )
+
+
+def rows(settings: TrainingSection, steps: int) -> list[np.ndarray]:
+    """Return the numbers of the pictures of each step."""
+    order = np.random.default_rng(0).permutation(PICTURES).astype(np.int32)
+    size = settings.batch_size
+    return [order[i * size : (i + 1) * size] for i in range(steps)]
+
+
+def jax_steps(name: str, options: dict[str, object], settings: TrainingSection, steps: int) -> Callable[[], None]:
+    """Return what does so many of confemb's steps."""
+    state, step, _ = start(make_network(name, (32, 32, 3), 10, seed=0, options=options), noise(), settings, seed=0)
+    kept = [state, jax.device_put(jnp.zeros(2), state.step.sharding)]
+
+    def run() -> None:
+        for batch in rows(settings, steps):
+            kept[:] = step(*kept, batch)
+        jax.block_until_ready(kept)
+
+    return run
+
+
+def torch_steps(network: torch.nn.Module, settings: TrainingSection, steps: int) -> Callable[[], None]:
+    """Return what does so many steps in PyTorch."""
+    pictures = noise()
+    images = torch.tensor(pictures.images).permute(0, 3, 1, 2)
+    step = trainer(network, images, torch.tensor(pictures.labels).long(), settings)
+
+    def run() -> None:
+        for batch in rows(settings, steps):
+            step(torch.tensor(batch).long())
+
+    return run
+
+
+def main() -> None:
+    given = arguments(__doc__, rounds=5, steps=6)
+    torch.set_num_threads(cores())
+    tables = []
+    for experiment in ("paper_cifar10", "fast_cifar10"):
+        section = load_experiment(experiment)
+        name, options, settings = section.classifier.name, section.classifier.options, section.training
+        if name == "paper_cnn":
+            peers = {"PyTorch": PaperCnn(banded=True), "PyTorch, its own normalisation": PaperCnn(banded=False)}
+            variants = {"confemb": options}
+        else:
+            peers = {"PyTorch": FastCnn()}
+            variants = {"confemb": options, "confemb, normalised in groups of 16": options | {"norm_group": 16}}
+        runs = {label: torch_steps(network, settings, given.steps) for label, network in peers.items()}
+        runs |= {label: jax_steps(name, chosen, settings, given.steps) for label, chosen in variants.items()}
+        table = in_turns(runs, peer="PyTorch", rounds=given.rounds, work=given.steps * settings.batch_size)
+        tables.append(table.assign(network=f"{name}, batch {settings.batch_size}"))
+    publish("training", "Training steps, pictures per second", together(tables), csv=given.csv)
+
+
+def together(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return one table of all networks, with the network as its first column."""
+    whole = pd.concat(tables, ignore_index=True)
+    return whole[["network", *whole.columns.drop("network")]]
+
+
+if __name__ == "__main__":
+    main()
