@@ -44,9 +44,9 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 # Each writes its table into reports/benchmarks.
-BENCHMARKS := startup counting_pairs skipgram embed_imagenet many_classes
+BENCHMARKS := startup counting_pairs skipgram embed_imagenet many_classes training inference resnet50_inference
 
-bench: .venv/installed-dev
+bench: .venv/installed-bench
 	@for name in $(BENCHMARKS); do $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
 
 clean:
@@ -59,6 +59,11 @@ clean:
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e .
+	@touch $@
+
+# With PyTorch and ONNX Runtime, the peers of the networks.
+.venv/installed-bench: .venv/installed-dev
+	$(INSTALL) -e '.[dev,test-adapters]'
 	@touch $@
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python

@@ -2,8 +2,8 @@
 
     python experiments/benchmarks/inference.py [--rounds 7] [--batches 2]
 
-From pictures of bytes (noise) to logits in the computer's memory, 256 at a time, on all cores. The networks are those of
-training.py.
+From pictures of bytes (noise) to logits in the computer's memory, 256 at a time, on all cores. The networks are those
+of training.py.
 """
 
 from collections.abc import Callable

@@ -2,10 +2,24 @@
 
     python experiments/benchmarks/training.py [--rounds 5] [--steps 6]
 
-Everyone does all that a step does (random changes of the pictures, gradient, optimiser, moving average, loss and accuracy)
-with the batch and the settings of the experiments paper_cifar10 and fast_cifar10, on all cores, and a turn is a few steps.
-Pictures are noise; speed does not depend on them. PyTorch's networks are in torch_cnns.py: paper_cnn with PyTorch's local
-response normalisation, and with one of ours that is twice as fast; the latter is the peer.
+Everyone does all that a step does (random changes of the pictures, gradient, optimiser, moving average, loss and
+accuracy) with the batch and the settings of the experiments paper_cifar10 and fast_cifar10, on all cores, and a turn is
+a few steps. Pictures are noise; speed does not depend on them. PyTorch's networks are in torch_cnns.py: paper_cnn with
+PyTorch's local response normalisation, and with one of ours that is twice as fast; the latter is the peer.
+
+On CPUs confemb computes the gradient of 16 pictures at a time, on one core from beginning to end, as many at once as
+there are cores, and adds them up in their order. What was tried, by CPU seconds on one core of an EPYC with AVX-512
+that was busy with other work (paper_cnn, pictures a second; PyTorch did 1,214):
+
+* 633: the whole step as one program, 16 pictures at a time within it, pooling and normalisation left to JAX;
+* 1,298: parts of 16 as programs of their own; the pooling's gradient picked by the winner's place; the power of the
+  local response normalisation from square roots; the first pooling before bias and rectifier.
+
+By the pictures in a part (a simpler trial): 8, 1,383; 16, 1,472; 32, 1,399; 64, 1,195. A convolution's gradient by its
+kernel reaches 105 to 178 GFLOP/s on 16 pictures and 85 to 150 on 64 (a matrix product: 250), which is part of what
+fast_cnn loses where it normalises over 64 pictures at once. With little effect (within 8 %, as much as two measurements
+differ): 512-bit vectors, fast minima, fast math, oneDNN, another scheduler, an allocator that keeps its memory. Slower:
+XLA's older emitter of fusions (-13 %), and YNNPACK (-16 %).
 """
 
 from collections.abc import Callable
