@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints."""
 
+import io
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 
 from confemb.commands import captions, compare, counting, lab, models, similarities, uses, words
 from confemb.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, ResultFolder
-from confemb.errors import ConfembError, unknown_name
+from confemb.errors import ConfembError, unknown_name, visible
 
 if TYPE_CHECKING:
     from confemb.experiment import Experiment
@@ -148,14 +149,14 @@ def embed(
     if counts.k == 1 and embedder in ("skipgram", "directed"):
         _warn(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
     standard_input = predictions == "-"
-    name = "standard input" if standard_input else Path(predictions).name
+    name = "standard input" if standard_input else visible(Path(predictions).name)
     summary = embed_predictions(
         counts,
         found,
         embedding_section(embedder, seeds, embedder_options or [], dim=dim),
         out,
         seed=seed,
-        title=title or f"Class similarities from {name}",
+        title=visible(title or "") or f"Class similarities from {name}",
         groups=None if groups is None else load_groups(groups),
         references=reference or [],
         item=item,
@@ -259,6 +260,10 @@ def main() -> None:
 
     for number in STATUS:
         signal.signal(number, stop_here)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal of another encoding shows what it has no letter for by its number.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="confemb")
     except ConfembError as error:

@@ -129,7 +129,7 @@ def _stream(
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(file) as opened:
+        with open_file(file) as content, pq.ParquetFile(content) as opened:
             schema, all_rows = opened.schema_arrow, opened.metadata.num_rows
             metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
         own = _own_names(metadata)
@@ -151,7 +151,8 @@ def _stream(
         texts = [name for name in named if not pa.types.is_integer(schema.field(name).type)]
         index = {name: i for i, name in enumerate(own or names)}
         cells = [_Cells(name, index) for name in named]
-        with pq.ParquetFile(file, read_dictionary=texts, buffer_size=2**20, pre_buffer=False) as opened:
+        options = {"read_dictionary": texts, "buffer_size": 2**20, "pre_buffer": False}
+        with open_file(file) as content, pq.ParquetFile(content, **options) as opened:
             start = 0
             for batch in opened.iter_batches(max(1, _CELLS // len(wanted)), columns=wanted):
                 if not len(batch):

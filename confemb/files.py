@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, visible
 
 # What a packed file may hold unpacked, in bytes: more is taken for an attack or a mistake. The files that are read
 # here stay far below it; ImageNet's 50,000 validation pictures with all 1,000 probabilities take 200 MB.
@@ -64,9 +64,18 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8 with line feeds as line ends, whole or not at all."""
+    """Write `text` as UTF-8 with line feeds as line ends, whole or not at all.
+
+    Raises:
+        ConfembError: the folder cannot be written to, or a name in the text is not UTF-8 (as a file's may be).
+    """
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        near = visible(text[max(0, error.start - 20) : error.end + 20])
+        raise ConfembError(f"cannot write {path}: a name in it ({near}) is not UTF-8; rename it.") from error
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(content)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -55,6 +55,8 @@ def save_predictions(predictions: Predictions, path: str | os.PathLike[str]) -> 
     def named(indices: np.ndarray) -> Any:
         return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), names)
 
+    for what in ("ids", "splits"):
+        _refuse_halves(getattr(predictions, what), what, path)
     columns = {} if predictions.ids is None else {"id": pa.array(predictions.ids, pa.string())}
     columns["label"] = named(predictions.labels)
     splits: list[str] = []
@@ -76,9 +78,20 @@ def save_predictions(predictions: Predictions, path: str | os.PathLike[str]) -> 
         "classifier": predictions.classifier,
         "splits": json.dumps(splits, ensure_ascii=False),
     }
-    with whole_file(path) as temporary:
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
         table = pa.table(columns).replace_schema_metadata(metadata)
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=named_columns)
+        # Not by its path, which pyarrow wants in UTF-8.
+        pq.write_table(table, file, compression="zstd", use_dictionary=named_columns)
+
+
+def _refuse_halves(texts: np.ndarray | None, what: str, path: str | os.PathLike[str]) -> None:
+    """Raise ConfembError for ids or splits that are no text, such as the names of files that are not UTF-8."""
+    every = [] if texts is None else texts.tolist()
+    try:
+        "".join(map(str, every)).encode()
+    except UnicodeEncodeError as error:
+        wrong = next(text for text in map(str, every) if any("\ud800" <= c <= "\udfff" for c in text))
+        raise ConfembError(f"cannot write {path}: among the {what}, {wrong!r} is not UTF-8: rename it.") from error
 
 
 def load_predictions(

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -416,3 +417,37 @@ def test_output_that_nobody_reads_any_more_is_no_failure(embedded):
         done = subprocess.run(command, env=environment, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_file_names_that_are_not_utf8_are_shown_by_their_numbers(run, refused, files, tmp_path):
+    from PIL import Image
+
+    odd = os.fsdecode(b"\xff\x1b[31m.csv")
+    (files / odd).write_bytes((files / "p.csv").read_bytes())
+    out = tmp_path / os.fsdecode(b"out\xfe")
+    status, shown, error = run("embed", files / odd, "--embedder", "counts", "--bootstraps", "0", "--out", out)
+    assert status == 0, error
+    assert shown.startswith(r"Class similarities from \udcff\x1b[31m.csv")
+    assert r"Class similarities from \udcff\x1b[31m.csv" in (out / "report.html").read_text(encoding="utf-8")
+    assert r"none\x1b[31m.csv does not exist" in refused("embed", "none\x1b[31m.csv", "--out", tmp_path / "o")
+    for name in ("cat/a.png", "dog/b.png"):
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / "pictures" / name)
+    (tmp_path / "pictures" / "dog" / "b.png").rename(tmp_path / "pictures" / "dog" / os.fsdecode(b"b\xff.png"))
+    said = refused("fetch", "image_folder", "--path", tmp_path / "pictures")
+    assert r"b\udcff.png is not UTF-8, and could not be written down: rename it" in said
+
+
+def test_ids_and_texts_that_are_not_utf8_are_refused(predictions, tmp_path):
+    from confemb.errors import ConfembError
+    from confemb.files import write_json
+    from confemb.prediction_files import save_predictions
+
+    ids = predictions.ids.copy()
+    ids[7] = os.fsdecode(b"a\xff.png")
+    with pytest.raises(ConfembError, match=r"among the ids, 'a\\udcff.png' is not UTF-8: rename it"):
+        save_predictions(replace(predictions, ids=ids), tmp_path / "p.parquet")
+    with pytest.raises(ConfembError, match=r"a name in it \(.*a\\udcff.png.*\) is not UTF-8"):
+        write_json(tmp_path / "m.json", {"a": ids[7]})
+    assert list(tmp_path.iterdir()) == []

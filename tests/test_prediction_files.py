@@ -359,7 +359,7 @@ def test_a_failed_write_leaves_the_old_file(predictions, tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def broken(table, where, **_):
-        where.write_bytes(b"half")
+        where.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pq, "write_table", broken)

@@ -153,13 +153,18 @@ def _scan_classes(folders: list[Path]) -> dict[str, list[Path]]:
     return classes
 
 
+def listed(folder: Path) -> list[Path]:
+    """Return what a folder holds, sorted, without hidden files; raises ConfembError for a name that is not UTF-8."""
+    found = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    for child in found:
+        if any("\ud800" <= character <= "\udfff" for character in child.name):
+            raise ConfembError(f"the name of {child} is not UTF-8, and could not be written down: rename it.")
+    return found
+
+
 def _folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return [child for child in listed(folder) if child.is_dir()]
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(
-        child
-        for child in folder.iterdir()
-        if child.suffix.lower() in SUFFIXES and child.is_file() and not child.name.startswith(".")
-    )
+    return [child for child in listed(folder) if child.suffix.lower() in SUFFIXES and child.is_file()]

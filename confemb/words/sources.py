@@ -10,7 +10,7 @@ import numpy as np
 
 from confemb.classifiers.imagenet import imagenet_classes
 from confemb.datasets import Dataset
-from confemb.datasets.image_folder import SUFFIXES
+from confemb.datasets.image_folder import SUFFIXES, listed
 from confemb.errors import ConfembError, quoted_list, repeated
 from confemb.files import read_lines
 
@@ -52,11 +52,9 @@ class FolderPictures:
             raise ConfembError(f"there is no folder {folder}: give one with a picture, or a folder of some, a word.")
         self.name = folder.name
         found: dict[str, list[Path]] = {}
-        for entry in sorted(folder.iterdir()):
-            if entry.name.startswith("."):
-                continue
+        for entry in listed(folder):
             if entry.is_dir():
-                inside = sorted(f for f in entry.iterdir() if _is_picture(f))
+                inside = [f for f in listed(entry) if _is_picture(f)]
                 found.setdefault(word_of(entry.name), []).extend(inside)
             elif _is_picture(entry):
                 found.setdefault(word_of(entry.stem), []).append(entry)
