@@ -81,7 +81,7 @@ def formation(
         )
     study = formation_study(
         formed,
-        title=f"{found.title}: how it forms",
+        title=f"How similarities form: {found.title}",
         references={one.title: one.similarity(formed.class_names) for one in chosen.values()},
         groups=found.report.groups,
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),

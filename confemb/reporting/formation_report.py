@@ -142,7 +142,7 @@ def _pairs_table(found: Formation) -> Table:
 
 def agreement_figure(epochs: pd.DataFrame, references: Mapping[str, SimilarityMatrix]) -> "Figure":
     """Draw the agreements and the accuracies against the epoch."""
-    figure = new_figure(7.4, 3.3)
+    figure = new_figure(7.4, 3.7)
     left, right = figure.subplots(1, 2)
     lines = {"the end": "agreement_final"} | {name: f"agreement_{name}" for name in references}
     for i, (label, column) in enumerate(lines.items()):
@@ -151,7 +151,7 @@ def agreement_figure(epochs: pd.DataFrame, references: Mapping[str, SimilarityMa
         left.plot(epochs["epoch"], epochs[f"counts_{column}"], color=colour, linewidth=1, dashes=(4, 2), alpha=0.7)
     left.plot([], [], color=MUTED, linewidth=1, dashes=(4, 2), label="plain counts")
     left.set_title("agreement (Spearman) with")
-    left.legend(loc="best", fontsize=8)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     for i, column in enumerate(name for name in epochs.columns if name.startswith("accuracy_")):
         label = column.removeprefix("accuracy_")
         right.plot(epochs["epoch"], epochs[column], color=group_colour(i), marker="o", markersize=3.5, label=label)
