@@ -1,7 +1,9 @@
 """From captioned pictures to a trained space in a folder: read, split, compute features, train, place everything."""
 
+import hashlib
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +51,15 @@ class CaptionData:
             captions = np.intersect1d(captions, self.captions.first_of_each(per_picture))
         return pictures, captions
 
+    @cached_property
     def digest(self) -> str:
-        """Return a hash of all of it."""
-        arrays = [self.features.tobytes(), self.captions.picture_of.tobytes()]
+        """A hash of all of it."""
+        arrays = [self.features, self.captions.picture_of]
         if self.vectors is not None:
-            arrays.append(self.vectors.vectors.tobytes())
+            arrays.append(self.vectors.vectors)
         words = [] if self.vectors is None else list(self.vectors.words)
         texts = [list(self.captions.pictures), list(self.captions.texts), self.parts.tolist(), words]
-        return stage_key(texts, [_sha256(array) for array in arrays])
+        return stage_key(texts, [hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in arrays])
 
 
 def load_caption_data(settings: CaptionsSection, *, progress: Progress | None = None) -> CaptionData:
@@ -160,21 +163,33 @@ def measure(space: JointSpace, part: Part) -> Ranks:
     return rank_all(space.picture_places[pictures], space.caption_places[captions], numbers)
 
 
-def train_captions(experiment: CaptionsExperiment, out: str | Path, *, progress: Progress | None = None) -> JointSpace:
+def train_captions(
+    experiment: CaptionsExperiment,
+    out: str | Path,
+    *,
+    data: CaptionData | None = None,
+    progress: Progress | None = None,
+) -> JointSpace:
     """Run an experiment on captioned pictures into a folder; what is done is not done again, a stopped run goes on.
 
     The folder then holds the space (see `JointSpace.save`), history.csv and manifest.json.
+
+    Args:
+        experiment: the settings.
+        out: the folder.
+        data: what `load_caption_data` returns for them, where it is at hand.
+        progress: called with how far it is.
 
     Raises:
         ConfembError: as `load_caption_data` and `fit_space`, or a folder that cannot be written to.
     """
     out = make_folder(out)
     manifest = Manifest(out)
-    data = load_caption_data(experiment.captions, progress=progress)
+    data = data if data is not None else load_caption_data(experiment.captions, progress=progress)
     # Where files lie says nothing about what is in them.
     places = {"file": None, "pictures": None, "features": None, "vectors": None}
     plain = experiment.model_copy(update={"captions": experiment.captions.model_copy(update=places)})
-    key = stage_key(plain.model_dump(exclude={"name", "title", "description"}), data.digest())
+    key = stage_key(plain.model_dump(exclude={"name", "title", "description"}), data.digest)
     if manifest.is_done("train", key):
         return JointSpace.load(out)
     checkpoints = out / CHECKPOINTS
@@ -194,16 +209,10 @@ def train_captions(experiment: CaptionsExperiment, out: str | Path, *, progress:
             "pictures": counts,
             "texts": len(data.captions.texts),
             "words": len(space.vocabulary),
-            "fingerprint": data.digest(),
+            "fingerprint": data.digest,
         },
         "versions": versions(),
     }
     manifest.record("train", key, [*FILES, HISTORY], seconds=float(history["seconds"].sum()), measures=measures)
     shutil.rmtree(checkpoints)
     return space
-
-
-def _sha256(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()
