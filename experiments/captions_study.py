@@ -166,37 +166,47 @@ def spread(values: pd.Series | Sequence[float]) -> str:
     return f"{values.mean():.1f} ({values.min():.1f} to {values.max():.1f})"
 
 
-def estimate(runs: Sequence[Ranks], name: str, *, share: bool = True) -> str:
-    """Return a measure's mean over seeds with a 95 % interval: pictures drawn anew, and a seed for each draw."""
-    mean = float(np.mean([run.measures()[name] for run in runs]))
-    low, high = np.percentile(_draws(runs)[name], [2.5, 97.5])
-    if share:
-        return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{mean:g} [{low:g}, {high:g}]"
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """A setting's ranks for each of its seeds, and what they are over pictures drawn anew."""
+
+    runs: Sequence[Ranks]
+
+    @cached_property
+    def drawn(self) -> dict[str, np.ndarray]:
+        """Each measure on replicates, DRAWS / seeds of each seed's ranks; two settings share the draws."""
+        count = DRAWS // len(self.runs)
+        each = [bootstrap_measures(run, draws=count, seed=seed) for seed, run in enumerate(self.runs)]
+        return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+
+    def mean(self, name: str) -> float:
+        """Return a measure's mean over seeds."""
+        return float(np.mean([run.measures()[name] for run in self.runs]))
+
+    def estimate(self, name: str, *, share: bool = True) -> str:
+        """Return a measure's mean over seeds with a 95 % interval over pictures and seeds; shares as percentages."""
+        low, high = np.percentile(self.drawn[name], [2.5, 97.5])
+        if share:
+            return f"{100 * self.mean(name):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+        return f"{self.mean(name):.1f} [{low:.1f}, {high:.1f}]"
+
+    def times(self, other: "Tested", name: str) -> str:
+        """Return how many times another setting's a measure is, with a 95 % interval on the same draws."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = np.nanpercentile(self.drawn[name] / other.drawn[name], [2.5, 97.5])
+        return f"{self.mean(name) / other.mean(name):.1f} [{low:.1f}, {high:.1f}]"
 
 
-_DRAWN: dict[int, dict[str, np.ndarray]] = {}
-
-
-def _draws(runs: Sequence[Ranks]) -> dict[str, np.ndarray]:
-    """Return each measure on replicates: DRAWS / seeds of each seed's ranks."""
-    key = id(runs)
-    if key not in _DRAWN:
-        each = [bootstrap_measures(run, draws=DRAWS // len(runs), seed=seed) for seed, run in enumerate(runs)]
-        _DRAWN[key] = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
-    return _DRAWN[key]
-
-
-def results_table(runs: Mapping[str, Sequence[Ranks]]) -> Table:
+def results_table(settings: Mapping[str, Tested]) -> Table:
     """Return the settings' measures, beside published ones."""
     header = ["setting", "pictures' features", "captions R@1", "R@5", "R@10", "median rank"]
     header += ["pictures R@1", "R@5", "R@10", "median rank", "source"]
     rows = []
-    for name, of_seeds in runs.items():
+    for name, tested in settings.items():
         cells = [name, "ResNet-50"]
         for way in ("caption", "picture"):
-            cells += [estimate(of_seeds, f"{way}_recall_{k}") for k in RECALLS]
-            cells.append(estimate(of_seeds, f"{way}_median_rank", share=False))
+            cells += [tested.estimate(f"{way}_recall_{k}") for k in RECALLS]
+            cells.append(tested.estimate(f"{way}_median_rank", share=False))
         rows.append([*cells, "here"])
     for name, features, *numbers, source in PUBLISHED:
         # Recalls have a decimal, ranks have none.
@@ -341,18 +351,12 @@ def study(lab: Lab, predictions: Path | None) -> Study:
     validated = [measure(space, "validation").measures()["pairwise_accuracy"] for space, _ in tutorial]
 
     tested = {
-        TUTORIAL: [measure(space, "test") for space, _ in tutorial],
-        BEST: [measure(space, "test") for space in best],
+        TUTORIAL: Tested([measure(space, "test") for space, _ in tutorial]),
+        BEST: Tested([measure(space, "test") for space in best]),
     }
-    ratio = {
-        way: [
-            b.measures()[f"{way}_recall_1"] / t.measures()[f"{way}_recall_1"]
-            for t, b in zip(*tested.values(), strict=True)
-        ]
-        for way in ("caption", "picture")
-    }
-    accuracy = [estimate(runs, "pairwise_accuracy") for runs in tested.values()]
-    space, ranks = best[0], tested[BEST][0]
+    ratio = {way: tested[BEST].times(tested[TUTORIAL], f"{way}_recall_1") for way in ("caption", "picture")}
+    accuracy = [each.estimate("pairwise_accuracy") for each in tested.values()]
+    space, ranks = best[0], tested[BEST].runs[0]
     classes = class_names_table(lab.work / "best-0", predictions)
     alike, pictured = likeness(space)
     wall = sum(float(history["cpu_seconds"].sum()) for _, history in tutorial) / len(tutorial)
@@ -379,12 +383,11 @@ def study(lab: Lab, predictions: Path | None) -> Study:
     }
     findings = [
         f"On {len(ranks.captions):,} test pictures the best setting finds a picture's caption first for "
-        f"{estimate(tested[BEST], 'caption_recall_1')} %, the tutorial's for "
-        f"{estimate(tested[TUTORIAL], 'caption_recall_1')} % (95 % intervals over pictures and seeds); a "
-        f"caption's picture first for {estimate(tested[BEST], 'picture_recall_1')} % and "
-        f"{estimate(tested[TUTORIAL], 'picture_recall_1')} %. That is {np.mean(ratio['caption']):.1f} times "
-        f"({min(ratio['caption']):.1f} to {max(ratio['caption']):.1f} over {SEEDS} seeds) and "
-        f"{np.mean(ratio['picture']):.1f} times ({min(ratio['picture']):.1f} to {max(ratio['picture']):.1f}) as often.",
+        f"{tested[BEST].estimate('caption_recall_1')} %, the tutorial's for "
+        f"{tested[TUTORIAL].estimate('caption_recall_1')} % (95 % intervals over pictures and seeds); a "
+        f"caption's picture first for {tested[BEST].estimate('picture_recall_1')} % and "
+        f"{tested[TUTORIAL].estimate('picture_recall_1')} %. That is {ratio['caption']} and "
+        f"{ratio['picture']} times as often.",
         f"Pairwise accuracy of the tutorial's setting on validation: {spread(validated)} % over {SEEDS} seeds; the "
         f"tutorial says more than 90 %. On the test pictures: {accuracy[0]} %, the best setting "
         f"{accuracy[1]} %.",
