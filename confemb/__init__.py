@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from confemb.adapters.torch import TorchClassifier
     from confemb.beam import beam_sum
     from confemb.bootstrap import CellResampling, PictureResampling, picture_replicates
+    from confemb.captions.run import train_captions
+    from confemb.captions.settings import load_captions_experiment
+    from confemb.captions.sources import load_captions
+    from confemb.captions.space import JointSpace
     from confemb.class_cells import load_class_names
     from confemb.classification import Classifier, classify, classify_batches
     from confemb.classifiers.imagenet import imagenet_classes
@@ -119,6 +123,7 @@ __all__ = [
     "FolderPictures",
     "GroupSeparation",
     "HuggingFaceClassifier",
+    "JointSpace",
     "KnownReference",
     "LabelledVectors",
     "NearestInGroup",
@@ -170,6 +175,8 @@ __all__ = [
     "join_pictures",
     "least_cost_decisions",
     "load_analogies",
+    "load_captions",
+    "load_captions_experiment",
     "load_class_names",
     "load_classifiers",
     "load_experiment",
@@ -210,6 +217,7 @@ __all__ = [
     "suggest_splits",
     "summarise_networks",
     "summarise_runs",
+    "train_captions",
     "train_networks",
     "visual_vectors",
     "without_classes",
@@ -245,6 +253,7 @@ _MODULES = {
     "FolderPictures": "confemb.words.sources",
     "GroupSeparation": "confemb.statistics",
     "HuggingFaceClassifier": "confemb.adapters.huggingface",
+    "JointSpace": "confemb.captions.space",
     "KnownReference": "confemb.reporting.result",
     "LabelledVectors": "confemb.lab.labelled",
     "NearestInGroup": "confemb.statistics",
@@ -296,6 +305,8 @@ _MODULES = {
     "join_pictures": "confemb.model_geometry",
     "least_cost_decisions": "confemb.costs",
     "load_analogies": "confemb.lab.analogies",
+    "load_captions": "confemb.captions.sources",
+    "load_captions_experiment": "confemb.captions.settings",
     "load_class_names": "confemb.class_cells",
     "load_classifiers": "confemb.model_files",
     "load_experiment": "confemb.experiment",
@@ -336,6 +347,7 @@ _MODULES = {
     "suggest_splits": "confemb.suggestions",
     "summarise_networks": "confemb.retraining",
     "summarise_runs": "confemb.statistics",
+    "train_captions": "confemb.captions.run",
     "train_networks": "confemb.series",
     "visual_vectors": "confemb.words.visual",
     "without_classes": "confemb.hold_out",
