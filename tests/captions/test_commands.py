@@ -6,17 +6,18 @@ import pytest
 from confemb.captions import gallery
 from confemb.captions.space import JointSpace
 
+# As in test_space.py: a program is compiled once.
 SETTINGS = """
 title = "Colours"
 [captions]
 validation = 5
-test = 5
+test = 10
 [space]
-dim = 12
+dim = 16
 word_dim = 3
 [training]
-epochs = 2
-batch_size = 10
+epochs = 3
+batch_size = 8
 learning_rate = 0.02
 """
 
@@ -68,7 +69,7 @@ def test_training_tells_what_it_found(trained):
 def test_measuring(run, trained):
     status, out, _ = run("captions", "measure", "--space", trained[0])
     assert status == 0
-    assert out.startswith("test: 5 pictures, 15 captions\n  pairwise accuracy ")
+    assert out.startswith("test: 10 pictures, 30 captions\n  pairwise accuracy ")
     assert run("captions", "measure", "--space", trained[0], "--part", "tests")[0] == 2
     assert "name one part" in run("captions", "measure", "--space", trained[0], "--part", "all")[2]
 

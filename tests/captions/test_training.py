@@ -33,59 +33,85 @@ def weights(model):
     return {".".join(map(str, key)): np.asarray(value[...]) for key, value in nnx.to_flat_state(nnx.state(model))}
 
 
-@pytest.mark.parametrize(
-    ("space", "training"),
-    [
-        ({}, {"negatives": "random"}),
-        ({"score": "cosine"}, {"negatives": "hardest", "both_ways": True, "margin": 0.2}),
-        ({"score": "cosine"}, {"negatives": "all", "loss": "contrastive", "both_ways": True}),
-    ],
-    ids=["random", "hardest", "contrastive"],
-)
-def test_pictures_find_their_captions(tmp_path, pairs, space, training):
-    settings = CaptionTrainingSection(epochs=8, batch_size=12, learning_rate=0.03, schedule="cosine", **training)
-    model = fresh(SPACE.model_copy(update=space))
-    before = evaluate(model, pairs).measures()
-    history = train_space(model, pairs, pairs, settings, seed=0, checkpoint_folder=tmp_path)
-    after = evaluate(model, pairs).measures()
+# Shared by several tests: a program is compiled once.
+SETTINGS = CaptionTrainingSection(epochs=6, batch_size=12, learning_rate=0.03, schedule="cosine")
+
+
+@pytest.fixture(scope="module")
+def unbroken(pairs, tmp_path_factory):
+    """A model trained with random negatives, and its history."""
+    model = fresh()
+    history = train_space(model, pairs, pairs, SETTINGS, seed=4, checkpoint_folder=tmp_path_factory.mktemp("whole"))
+    return model, history
+
+
+def test_pictures_find_their_captions(unbroken, pairs):
+    model, history = unbroken
+    before, after = evaluate(fresh(), pairs).measures(), evaluate(model, pairs).measures()
     assert before["caption_recall_1"] < 0.1
-    assert after["pairwise_accuracy"] > 0.93
-    assert after["caption_recall_5"] > 0.5
-    assert history["epoch"].tolist() == list(range(1, 9))
+    assert after["pairwise_accuracy"] > 0.9
+    assert after["caption_recall_10"] > 0.5
+    assert history["epoch"].tolist() == list(range(1, 7))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0] / 2
     assert history.iloc[-1][list(after)].to_dict() == pytest.approx(after)
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, pairs):
-    settings = CaptionTrainingSection(epochs=3, batch_size=25, learning_rate=0.01, schedule="cosine")
-    whole = fresh()
-    unbroken = train_space(whole, pairs, None, settings, seed=4, checkpoint_folder=tmp_path / "whole")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("space", "training"),
+    [
+        ({}, {"negatives": "semi-hard"}),
+        ({"score": "cosine"}, {"negatives": "hardest", "both_ways": True, "margin": 0.2}),
+        ({"score": "cosine"}, {"negatives": "all", "both_ways": True, "margin": 0.2}),
+        ({"score": "cosine"}, {"negatives": "all", "loss": "contrastive", "both_ways": True}),
+    ],
+    ids=["semi-hard", "hardest", "all", "contrastive"],
+)
+def test_negatives_of_the_batch_teach_too(tmp_path, pairs, space, training):
+    settings = CaptionTrainingSection(epochs=12, batch_size=12, learning_rate=0.03, schedule="cosine", **training)
+    model = fresh(SPACE.model_copy(update=space))
+    train_space(model, pairs, None, settings, seed=0, checkpoint_folder=tmp_path)
+    after = evaluate(model, pairs).measures()
+    assert after["pairwise_accuracy"] > 0.97
+    assert after["caption_recall_5"] > 0.8
 
+
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, pairs, unbroken):
     def kill(text, done, total):
-        if done > 8 * 1 + 2:
+        if done > 8 * 3 + 2:
             raise KeyboardInterrupt
 
+    folder = tmp_path / "killed"
     with pytest.raises(KeyboardInterrupt):
-        train_space(fresh(), pairs, None, settings, seed=4, checkpoint_folder=tmp_path / "killed", progress=kill)
-    model, epochs = fresh(), []
+        train_space(fresh(), pairs, pairs, SETTINGS, seed=4, checkpoint_folder=folder, progress=kill)
+    model, told = fresh(), []
     history = train_space(
-        model,
-        pairs,
-        None,
-        settings,
-        seed=4,
-        checkpoint_folder=tmp_path / "killed",
-        progress=lambda text, done, total: epochs.append(text),
+        model, pairs, pairs, SETTINGS, seed=4, checkpoint_folder=folder, progress=lambda text, *_: told.append(text)
     )
-    assert epochs[0].startswith("epoch 2 of 3")
+    assert told[0].startswith("epoch 4 of 6, finds ")
+    whole, whole_history = unbroken
     for name, value in weights(whole).items():
         assert np.array_equal(value, weights(model)[name]), name
-    assert history["loss"].tolist() == unbroken["loss"].tolist()
-    other = fresh()
-    train_space(other, pairs, None, settings, seed=5, checkpoint_folder=tmp_path / "other")
-    assert not np.array_equal(weights(other)["pictures.kernel"], weights(whole)["pictures.kernel"])
+    assert history["loss"].tolist() == whole_history["loss"].tolist()
 
 
+def test_seeds_differ(tmp_path, pairs):
+    found = []
+    for seed in (1, 2):
+        model = fresh()
+
+        def stop(text, done, total):
+            if done > 8:
+                raise KeyboardInterrupt
+
+        folder = tmp_path / str(seed)
+        with pytest.raises(KeyboardInterrupt):
+            train_space(model, pairs, pairs, SETTINGS, seed=seed, checkpoint_folder=folder, progress=stop)
+        found.append(weights(model)["pictures.kernel"])
+    assert not np.array_equal(*found)
+
+
+@pytest.mark.slow
 def test_one_step_follows_the_losss_gradient(tmp_path, pairs):
     """With plain Adam a first step moves each parameter by the learning rate, against its gradient's sign."""
     few = pairs.of(np.arange(10), np.arange(0, 20, 2))
@@ -128,11 +154,9 @@ def test_rows_are_taken_and_numbered_anew(pairs):
 
 
 def test_what_cannot_be_trained(tmp_path, pairs):
-    settings = CaptionTrainingSection(epochs=1)
+    alone = pairs.of(np.arange(1), np.arange(2))
     with pytest.raises(ConfembError, match="fewer than 2 pictures"):
-        train_space(
-            fresh(), pairs.of(np.arange(1), np.arange(2)), None, settings, seed=0, checkpoint_folder=tmp_path / "a"
-        )
+        train_space(fresh(), alone, None, SETTINGS, seed=0, checkpoint_folder=tmp_path / "a")
     broken = Pairs(pairs.features * np.float32(np.inf), pairs.captions, pairs.picture_of)
     with pytest.raises(ConfembError, match="the loss is no finite number in epoch 1"):
-        train_space(fresh(), broken, None, settings, seed=0, checkpoint_folder=tmp_path / "b")
+        train_space(fresh(), broken, None, SETTINGS, seed=0, checkpoint_folder=tmp_path / "b")
