@@ -151,6 +151,8 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]
         curves: for each setting the runs' (CPU seconds, share from 0 to 1) after each epoch.
         until: a time to mark, in CPU seconds.
     """
+    from matplotlib.ticker import MultipleLocator
+
     figure = new_figure(7.4, 3.8)
     axes = figure.add_subplot()
     for number, (name, runs) in enumerate(curves.items()):
@@ -160,6 +162,7 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]
     axes.axvline(until, color=FAINT, zorder=0)
     axes.set_xlabel("CPU seconds of training")
     axes.set_ylabel("mean recall, validation")
+    axes.yaxis.set_major_locator(MultipleLocator(0.05))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)

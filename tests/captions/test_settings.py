@@ -33,7 +33,7 @@ def test_the_tutorials_setting_is_the_tutorials():
     )
     training = found.training
     assert (training.loss, training.negatives, training.margin, training.both_ways) == ("margin", "random", 1.0, False)
-    assert (training.epochs, training.batch_size) == (10, 64)
+    assert (training.epochs, training.batch_size) == (16, 64)
 
 
 @pytest.mark.parametrize(
