@@ -37,7 +37,6 @@ from confemb.progress import Display
 from confemb.provenance import versions
 from confemb.references import KnownSimilarities, Reference, open_reference
 from confemb.reporting.captions_report import (
-    PHOTO_DPI,
     Captioned,
     captioned_pictures,
     joint_map,
@@ -413,9 +412,9 @@ def study(lab: Lab, predictions: Path | None) -> Study:
         Section("Retrieval", tables=[results_table(tested)]),
         Section(
             "Negatives at equal time",
-            "The tutorial's setting for ten epochs, one caption a picture; only the negatives differ. The marked time is "
-            f"what random negatives take for them, {until:.0f} CPU seconds; a random negative is a second sentence to be "
-            "read, those of the batch are read anyway. Validation pictures; mean over "
+            "The tutorial's setting for ten epochs, one caption a picture; only the negatives differ. The marked time "
+            f"is what random negatives take for them, {until:.0f} CPU seconds; a random negative is a second sentence "
+            "to be read, those of the batch are read anyway. Validation pictures; mean over "
             f"{NEGATIVES_SEEDS} seeds, least and most in parentheses.",
             [frame_table("What is reached in the same time", at_equal, digits=2)],
             [
@@ -436,7 +435,7 @@ def study(lab: Lab, predictions: Path | None) -> Study:
         Section(
             "Pictures for sentences",
             f"The best of the {len(ranks.captions):,} test pictures, left to right, by the best setting's first seed.",
-            figures=[StudyFigure("sentences", "Five sentences and the pictures they find.", sheet, dpi=PHOTO_DPI)],
+            figures=[StudyFigure("sentences", "Five sentences and the pictures they find.", sheet, photographs=True)],
         ),
         Section(
             "Captions for pictures",
@@ -447,7 +446,7 @@ def study(lab: Lab, predictions: Path | None) -> Study:
                     "captioned",
                     "Ten pictures and the captions they find; the last four are failures.",
                     lambda: captioned_pictures(captioned(space, pictures, ranks, seed=0), among=len(ranks.pictures)),
-                    dpi=PHOTO_DPI,
+                    photographs=True,
                 )
             ],
         ),
@@ -456,7 +455,7 @@ def study(lab: Lab, predictions: Path | None) -> Study:
             "Nearest by cosine among the test pictures; of each row of pictures the first one was asked for, its own "
             "caption stands above.",
             [frame_table("Captions like a caption", alike)],
-            [StudyFigure("pictures_like", "Pictures most like the first one of each row.", near, dpi=PHOTO_DPI)],
+            [StudyFigure("pictures_like", "Pictures most like the first one of each row.", near, photographs=True)],
         ),
         Section(
             "A map of both",

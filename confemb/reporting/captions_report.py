@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Photographs are shown small: they are others'.
-THUMBNAIL, PHOTO_DPI = 96, 110
+THUMBNAIL = 96
 
 
 def thumbnails(files: Sequence[Path], *, size: int = THUMBNAIL) -> np.ndarray:
@@ -44,7 +44,7 @@ def search_study(answers: Sequence[tuple[str, Sequence[str], Sequence[Found]]], 
         if shown:
             draw = partial(_sheet, [file for file, _ in shown], [each for _, each in shown])
             caption = f"The pictures that suit “{sentence}” best."
-            figures = [StudyFigure(f"pictures_{number}", caption, draw, dpi=PHOTO_DPI)]
+            figures = [StudyFigure(f"pictures_{number}", caption, draw, photographs=True)]
         sections.append(Section(sentence, note, [frame_table("Scores", frame, digits=3)], figures))
     return Study(
         title="Pictures for sentences",

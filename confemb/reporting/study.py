@@ -23,6 +23,8 @@ from confemb.similarity import neutral_cell
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PHOTOGRAPHS_DPI = 110
+
 
 @dataclass(frozen=True, eq=False)
 class StudyFigure:
@@ -32,13 +34,13 @@ class StudyFigure:
         name: its file's name, without suffix.
         caption: a sentence under it; the page's text for those who do not see it, too.
         draw: makes it; called within the report's figure style.
-        dpi: dots an inch of the PNG; photographs need fewer than lines.
+        photographs: it holds some, so it is written as PNG alone, with fewer dots an inch than lines need.
     """
 
     name: str
     caption: str
     draw: "Callable[[], Figure]"
-    dpi: int = 200
+    photographs: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,8 @@ def write_pages(study: Study, folder: Path) -> str:
         for figure in section.figures:
             with figure_style():
                 drawn = figure.draw()
-            shown[figure.name] = save_figure(drawn, make_folder(folder / "figures"), figure.name, dpi=figure.dpi)
+            how: dict[str, Any] = {"dpi": PHOTOGRAPHS_DPI, "kinds": ("png",)} if figure.photographs else {}
+            shown[figure.name] = save_figure(drawn, make_folder(folder / "figures"), figure.name, **how)
     style = page_style()
     page = page_template("study.html.j2").render(
         study=study, figures=shown, manifest=flatten(study.manifest), style=style, style_hash=content_hash(style)

@@ -1,5 +1,6 @@
 """Writes a result folder: vectors, similarities, tables, figures and the HTML page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,14 +134,16 @@ def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
     return shown
 
 
-def save_figure(figure: "Figure", folder: Path, name: str, *, dpi: int = 200) -> PageFigure:
-    """Save a figure as PNG and SVG in `folder`, and return it for a page."""
+def save_figure(
+    figure: "Figure", folder: Path, name: str, *, dpi: int = 200, kinds: Sequence[str] = ("png", "svg")
+) -> PageFigure:
+    """Save a figure in `folder`, as PNG and SVG unless told otherwise, and return it for a page."""
     from confemb.reporting import style
 
-    contents = {kind: style.figure_bytes(figure, kind, dpi=dpi) for kind in ("png", "svg")}
+    contents = {kind: style.figure_bytes(figure, kind, dpi=dpi) for kind in kinds}
     for kind, content in contents.items():
         style.save_bytes(folder / f"{name}.{kind}", content)
-    smaller = min(("svg", "png"), key=lambda kind: len(contents[kind]))
+    smaller = min(contents, key=lambda kind: len(contents[kind]))
     inches = figure.get_figwidth()
     uri = style.data_uri(contents[smaller], smaller)
     return PageFigure(uri, round(inches * _PIXELS_PER_INCH), inches <= _PHONE_INCHES)
