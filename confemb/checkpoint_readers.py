@@ -20,7 +20,7 @@ import numpy as np
 
 from confemb.errors import ConfembError, quoted_list
 from confemb.extras import import_extra
-from confemb.files import open_file, parse_json, read_bytes, unpacked_gzip
+from confemb.files import is_there, open_file, parse_json, read_bytes, unpacked_gzip
 
 TFJS_MODEL = "model.json"
 SAFETENSORS = "model.safetensors"
@@ -56,7 +56,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             an extra that is not installed.
     """
     path = Path(path)
-    if not path.exists():
+    if not is_there(path):
         raise ConfembError(f"cannot read the weights {path}: there is no such file; check the path.")
     if path.is_dir():
         for name in (SAFETENSORS, TFJS_MODEL):

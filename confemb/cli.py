@@ -283,7 +283,11 @@ def main() -> None:
             _stopped(stopped)
         if debug:
             raise
-        _fail(f"{type(error).__name__}: {error} (this is a failure of confemb; --debug shows where)", 1)
+        if isinstance(error, OSError) and error.filename is not None:
+            # A path that cannot be used, by its length or for want of a right, is the user's to mend.
+            _fail(str(ConfembError(f"{error.filename}: {error.strerror or error}; choose another path.")), 2)
+        said = visible(" ".join(f"{type(error).__name__}: {error}".split()))
+        _fail(f"{said} (this is a failure of confemb; --debug shows where)", 1)
 
 
 def _stopped(statuses: list[int]) -> NoReturn:

@@ -157,6 +157,8 @@ def _stream(
             for batch in opened.iter_batches(max(1, _CELLS // len(wanted)), columns=wanted):
                 if not len(batch):
                     continue
+                # A damaged file may refer to values that are not there, or hold texts that are none.
+                batch.validate(full=True)
                 with _from_row(start):
                     for name in wanted:
                         if batch[name].null_count:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import decode_text, read_bytes
+from confemb.files import decode_text, is_there, read_bytes
 
 # Experiments of different kinds are told apart by a section that only one kind has.
 _COMMANDS = {"dataset": "confemb run", "predictions": "confemb run", "captions": "confemb captions train"}
@@ -260,11 +260,11 @@ def load_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".toml" or os.sep in name_or_path:
-        if not path.is_file():
+        if not (is_there(path) and path.is_file()):
             raise ConfembError(f"there is no experiment file {path}; give a TOML file or a name: {_known()}.")
         return path
     for folder in experiment_folders():
-        if (folder / f"{name_or_path}.toml").is_file():
+        if is_there(folder / f"{name_or_path}.toml"):
             return folder / f"{name_or_path}.toml"
     raise unknown_name("experiment", name_or_path, experiment_names())
 
@@ -288,7 +288,7 @@ def _extended(table: dict[str, Any], where: str, folder: Path, seen: tuple[Path,
     if not isinstance(base, str):
         raise ConfembError(f"{where}: `extends` must be the name of an experiment, in quotes.")
     sibling = folder / f"{base.removesuffix('.toml')}.toml"
-    return _merge(_read(sibling if sibling.is_file() else _find(base), seen), table)
+    return _merge(_read(sibling if is_there(sibling) else _find(base), seen), table)
 
 
 def _parse(content: bytes, where: str) -> dict[str, Any]:

@@ -83,6 +83,14 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path leads to something; a path that nothing can have, such as a very long one, does not."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's bytes as hexadecimal digits; raises ConfembError as `open_file`."""
     with open_file(path) as file:

@@ -67,6 +67,8 @@ def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
             row = column.is_null().index(True).as_py()
             raise ConfembError(f"row {row} has no value in column {name!r}: fill it or leave the row out.")
         try:
+            # A damaged file may refer to values that are not there, or hold texts that are none.
+            column.validate(full=True)
             if not pa.types.is_dictionary(column.type):
                 return np.asarray(column.to_numpy())
             # Every cell is a reference to one of the few values: a long one is in memory once.

@@ -16,7 +16,7 @@ from confemb.classifiers.imagenet import imagenet_classes
 from confemb.classifiers.preprocessing import Preprocessing
 from confemb.datasets import Progress
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import parse_json
+from confemb.files import is_there, parse_json
 from confemb.hugging_face import CONFIG, Description, describe_folder
 from confemb.predictions import check_class_names
 from confemb.weight_names import Naming, find_naming
@@ -89,7 +89,7 @@ def load_pretrained(
     """
     where = os.fspath(weights)
     # What looks like a published name and is no file is one that was misspelt: fetching it says so.
-    published = is_weights_name(where) or (":" in where and not Path(where).exists())
+    published = is_weights_name(where) or (":" in where and not is_there(where))
     path = fetch_weights(where, cache_dir=cache_dir, progress=progress) if published else Path(where)
     checkpoint = read_checkpoint(path)
     naming = find_naming(checkpoint.arrays)

@@ -83,3 +83,14 @@ def test_files_and_folders_that_cannot_be_used(refused, files):
     (files / "p.txt").write_text(TABLE)
     assert "unknown suffix '.txt'" in refused("embed", files / "p.txt", "--out", files / "out")
     assert "standard input is empty" in refused("embed", "-", "--out", files / "out")
+
+
+def test_paths_that_no_file_can_have_are_refused(refused, files):
+    long = "x" * 300
+    assert "File name too long" in refused("embed", f"{long}.csv", "--out", files / "out")
+    assert "there is no experiment file" in refused("run", f"{long}.toml", "--out", files / "out")
+    assert "unknown experiment 'xxx" in refused("run", long, "--out", files / "out")
+    assert "unknown reference" in refused("embed", files / "p.csv", "--reference", long, "--out", files / "out")
+    (files / "e.toml").write_text(f'extends = "{long}"\n')
+    assert "unknown experiment 'xxx" in refused("run", files / "e.toml", "--out", files / "out")
+    assert "cannot make the folder" in refused("embed", files / "p.csv", "--out", files / long)

@@ -255,3 +255,20 @@ def test_a_killed_count_leaves_nothing_half_written(tmp_path):
                 break
     assert process.wait() == -signal.SIGKILL
     assert list(out.parent.iterdir()) == []
+
+
+def test_a_shard_that_refers_to_values_that_are_not_there_is_refused(predictions, tmp_path):
+    save_predictions(predictions, tmp_path / "p.parquet")
+    sound = (tmp_path / "p.parquet").read_bytes()
+    generator = np.random.default_rng(0)
+    refusals = 0
+    for _ in range(150):
+        data = bytearray(sound)
+        for place in generator.integers(4, len(data) - 4, 2):
+            data[place] = generator.integers(256)
+        (tmp_path / "q.parquet").write_bytes(data)
+        try:
+            count_shards([tmp_path / "q.parquet"])
+        except ConfembError:
+            refusals += 1
+    assert refusals > 50

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from confemb.datasets import Progress
 from confemb.errors import ConfembError, quoted_list, unknown_name
+from confemb.files import is_there
 from confemb.registry import Registry
 from confemb.similarity import SimilarityMatrix
 
@@ -110,7 +111,7 @@ def open_reference(text: str) -> Reference:
     if name in REFERENCES.names():
         reference: Reference = REFERENCES.get(name)(argument if colon else None)
         return reference
-    if Path(text).exists():
+    if is_there(text):
         result: Reference = REFERENCES.get("result")(text)
         return result
     raise unknown_name("reference", text, [*REFERENCES.names(), "a result folder", "a square CSV"])

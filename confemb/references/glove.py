@@ -9,6 +9,7 @@ import numpy as np
 
 from confemb.embedding import cosines
 from confemb.errors import ConfembError
+from confemb.files import is_there
 from confemb.references import known_classes
 from confemb.similarity import SimilarityMatrix
 from confemb.words.vectors import WordVectors
@@ -61,7 +62,7 @@ def glove_reference(argument: str | None) -> GloveReference:
     if not argument:
         raise ConfembError("the reference 'glove' needs a file of word vectors: glove:FILE.txt or glove:FILE.txt.gz.")
     path = Path(argument).expanduser()
-    if not path.is_file():
+    if not (is_there(path) and path.is_file()):
         raise ConfembError(f"there is no file of word vectors {path}: give one in GloVe's text format, packed or not.")
     return GloveReference(str(path))
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from confemb.errors import ConfembError
+from confemb.files import is_there
 from confemb.references import KnownSimilarities
 from confemb.similarity import SimilarityMatrix
 
@@ -19,7 +20,7 @@ def result_reference(argument: str | None) -> KnownSimilarities:
     if not argument:
         raise ConfembError('the reference "result" needs a path: result:FOLDER, or the path alone.')
     path = Path(argument).expanduser()
-    if not path.exists():
+    if not is_there(path):
         raise ConfembError(f"there is no result {path}: give the folder of a result or a square CSV.")
     file = path / MATRIX if path.is_dir() else path
     if not file.is_file():
