@@ -21,6 +21,7 @@ DIVERGING = ("#12355b", "#2f6ea3", "#8fb8d9", "#f5f3ee", "#f3b46b", "#d4701c", "
 GROUPS = ("#117733", "#aa4499", "#332288", "#999933", "#cc6677", "#44aa99", "#882255", "#88ccee", "#ddcc77")
 INK, MUTED, FAINT, UNGROUPED = "#1c2530", "#5c6773", "#d5dae0", "#4a6b8a"
 LONGEST_LABEL = 26
+LARGE_PNG = 1_000_000
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -114,6 +115,17 @@ def figure_bytes(figure: "Figure", kind: str, *, dpi: int) -> bytes:
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with figure_style():
         figure.savefig(out, format=kind, dpi=dpi, metadata=metadata, bbox_inches="tight", pad_inches=0.08)
+    content = out.getvalue()
+    return _with_fewer_colours(content) if kind == "png" and len(content) > LARGE_PNG else content
+
+
+def _with_fewer_colours(content: bytes) -> bytes:
+    """Return a PNG with 256 colours: half the size for the heatmap of a thousand classes, and looks the same."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(out, "png", optimize=True)
     return out.getvalue()
 
 

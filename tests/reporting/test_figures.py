@@ -183,3 +183,22 @@ def test_dollar_signs_and_unknown_letters_are_drawn(make_result, result):
 def test_shortened():
     assert shortened("cat") == "cat"
     assert len(shortened("c" * 50)) == LONGEST_LABEL
+
+
+def test_a_large_png_has_fewer_colours_and_looks_the_same(monkeypatch):
+    import io
+
+    from PIL import Image
+
+    from confemb.reporting import style
+
+    figure = style.new_figure(2, 2)
+    figure.subplots().imshow(np.random.default_rng(0).normal(size=(50, 50)), cmap=style.diverging_map())
+    full = style.figure_bytes(figure, "png", dpi=100)
+    monkeypatch.setattr(style, "LARGE_PNG", 1000)
+    few = style.figure_bytes(figure, "png", dpi=100)
+    assert few == style.figure_bytes(figure, "png", dpi=100)
+    assert len(few) < len(full)
+    first, second = (np.asarray(Image.open(io.BytesIO(one)).convert("RGB"), float) for one in (full, few))
+    assert first.shape == second.shape
+    assert np.abs(first - second).mean() < 4
