@@ -100,7 +100,7 @@ class Chain:
         stage = now if self.random.random() < 0.5 else self.random.choice(later)
         moment = self.random.random() * self.setting.seconds.get(stage, 0.3 if stage == "fetch" else 0.01)
         while child.running() and STAGES.index(self._stage()) < STAGES.index(stage):
-            time.sleep(0.002)
+            time.sleep(0.004)
         sent = self.random.choice([signal.SIGTERM, signal.SIGINT]) if self.stop else signal.SIGKILL
         if child.wait(moment) is None:
             child.send(sent)

@@ -93,7 +93,8 @@ def file_too_large(setting: Setting, until: float, random: Random) -> Trial:
     while not tried or time.monotonic() < until:
         folder = setting.over_earlier(setting.home / "limited")
         before = digests(folder, timed=True)
-        limit = round(10 ** random.uniform(2, 5))
+        # What the child prints goes into a file as well, and must fit.
+        limit = round(10 ** random.uniform(3, 5))
 
         def limited(limit: int = limit) -> None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
