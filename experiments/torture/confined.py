@@ -17,6 +17,9 @@ from pathlib import Path
 
 from confemb.errors import ConfembError
 
+# Before pyarrow is imported: its other pools reserve a gigabyte of addresses at once.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
 # What reading one file may take: beyond it the child gets no memory. Far above what the small files of the trials need,
 # far below what the bombs among them would.
 MEMORY = 1 << 30
