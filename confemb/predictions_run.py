@@ -4,7 +4,7 @@ from pathlib import Path
 
 from confemb.class_cells import load_class_names
 from confemb.embedders import make_pair_embedder
-from confemb.errors import unknown_name
+from confemb.errors import ConfembError, unknown_name
 from confemb.files import make_folder, sha256_file
 from confemb.model_files import load_classifiers, pool
 from confemb.model_geometry import join_pictures
@@ -12,7 +12,7 @@ from confemb.pairs import count_pairs
 from confemb.predictions import Predictions, check_k
 from confemb.predictions_experiment import PredictionsExperiment, PredictionsSection
 from confemb.progress import Display
-from confemb.provenance import study_manifest
+from confemb.provenance import is_plain, study_manifest
 from confemb.reporting.models_report import compare_models, models_study
 from confemb.reporting.study import write_study
 from confemb.results import embed_predictions
@@ -41,6 +41,10 @@ def run_predictions(experiment: PredictionsExperiment, folder: Path, *, display:
     found = read_classifiers(experiment.predictions)
     check_k(section.k, min(one.k for one in found.values()), what="classes kept for each picture")
     several = len(found) > 1
+    for name in found:
+        # Each one's vectors go into a file of its name, and an NPZ file may call its arrays anything.
+        if several and (not is_plain(name) or Path(name).name != name):
+            raise ConfembError(f"the classifier {name!r} cannot give a file its name: call it by letters and digits.")
     together = pool(found, k=section.k) if several else next(iter(found.values()))
     hashes = {Path(path).name: sha256_file(path) for path in experiment.predictions.paths if Path(path).is_file()}
     summary = embed_predictions(

@@ -146,6 +146,15 @@ def test_what_does_not_fit_is_refused(refused, folder):
         load_experiment("few.toml")
 
 
+def test_no_classifiers_name_leads_out_of_the_result(refused, folder, found):
+    arrays = {"x": found["x"].top_classes, "../../outside": found["y"].top_classes}
+    np.savez(folder / "many.npz", labels=found["x"].labels, **arrays)
+    (folder / "few.toml").write_text(SETTINGS.split("[families]")[0])
+    message = refused("run", "few.toml", "--out", "a/result")
+    assert "the classifier '../../outside' cannot give a file its name" in message
+    assert not (folder / "a").exists()
+
+
 def test_pictures_of_several_classes_are_not_put_together(found):
     labels = np.array([0, 1])
     one = confemb.Predictions(labels, np.array([[2], [2]]), None, NAMES, np.array(["p", "p"]), weights=[0.5, 0.5])
