@@ -80,7 +80,7 @@ class JointSpace:
         return place_all(self.model, features, "pictures")
 
     def place_captions(self, texts: Sequence[str]) -> np.ndarray:
-        """Return (n, dim) places of sentences; unknown words are read as if they were not there to be understood.
+        """Return (n, dim) places of sentences; unknown words are read as padding.
 
         Raises:
             ConfembError: a sentence none of whose words is known; the message names them.

@@ -38,7 +38,7 @@ def search_study(answers: Sequence[tuple[str, Sequence[str], Sequence[Found]]], 
     sections = []
     for number, (sentence, unknown, found) in enumerate(answers, start=1):
         shown = [(files[each.name], each) for each in found if each.name in files]
-        note = f"Unknown words, which did not count: {', '.join(unknown)}." if unknown else ""
+        note = f"Unknown words, read as padding: {', '.join(unknown)}." if unknown else ""
         frame = pd.DataFrame({"picture": [e.name for e in found], "score": [e.score for e in found]})
         figures = []
         if shown:

@@ -92,7 +92,7 @@ def test_searching(run, trained, album, tmp_path):
     assert [line.split()[-1] for line in out.splitlines()[6:10]] == [each.name for each in wanted]
     assert (tmp_path / "found" / "figures" / "pictures_2.png").read_bytes()[:4] == b"\x89PNG"
     page = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
-    assert "Unknown words, which did not count: zeppelin." in page
+    assert "Unknown words, read as padding: zeppelin." in page
     assert wanted[0].name in page
 
 
