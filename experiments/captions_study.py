@@ -48,7 +48,7 @@ from confemb.reporting.study import Section, Study, StudyFigure, frame_table, wr
 from confemb.reporting.tables import Table
 
 TUTORIAL, BEST = "captions_tutorial", "captions_best"
-SEEDS, NEGATIVES_SEEDS, STEPS_SEEDS, DRAWS = 3, 2, 1, 999
+SEEDS, NEGATIVES_SEEDS, STEPS_SEEDS, DRAWS = 3, 3, 2, 999
 MEASURES = [f"{way}_recall_{k}" for way in ("caption", "picture") for k in RECALLS]
 SENTENCES = (
     "a man in the snow on some skis",
