@@ -429,7 +429,8 @@ def study(lab: Lab, predictions: Path | None) -> Study:
             "Step by step",
             "Each step adds to the tutorial's setting and to the steps above; experiments/captions_best.toml says what "
             "the best setting is. Validation pictures, by which it was chosen; least and most of the seeds in "
-            "parentheses. The higher learning rate alone makes the tutorial's setting worse; the steps below do without it.",
+            "parentheses. The higher learning rate alone makes the tutorial's setting worse; the steps below do "
+            "without it.",
             [frame_table("What each step gives", steps_table(steps))],
         ),
         Section(
