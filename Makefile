@@ -43,8 +43,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Each writes its table into reports/benchmarks.
-BENCHMARKS := startup counting_pairs skipgram embed_imagenet many_classes training inference resnet50_inference
+# Each writes its table into reports/benchmarks; the last puts them together.
+BENCHMARKS := startup counting_pairs skipgram embed_imagenet many_classes cost_curves training inference \
+	resnet50_inference report
 
 bench: .venv/installed-bench
 	@for name in $(BENCHMARKS); do $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done

@@ -12,10 +12,12 @@ from confemb.threads import one_thread
 # Up to so many classes, every two are compared, a block at a time: a minute or so. Beyond, an index finds candidates.
 MOST_COMPARED = 100_000
 # So many cosines are held at a time.
-_BLOCK = 2**25
+_BLOCK = 2**23
 # Of an index for n classes: 4 sqrt(n) cells, of which the nearest 32 are searched; places of the cells are learned from
 # at most so many classes for each.
 _SEARCHED, _LEARNED_FROM = 32, 64
+# So many classes are looked up in it at a time.
+_QUERIES = 2**15
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +103,8 @@ def _indexed(units: np.ndarray, count: int) -> Iterator[tuple[int, np.ndarray]]:
         index.train(units)
     index.add(units)
     index.nprobe = min(_SEARCHED, cells)
-    for start in range(0, len(units), _BLOCK // 2**10):
-        found = index.search(units[start : start + _BLOCK // 2**10], count + 1)[1]
+    for start in range(0, len(units), _QUERIES):
+        found = index.search(units[start : start + _QUERIES], count + 1)[1]
         # Itself is among those found, unless so many others are as near.
         own = found == start + np.arange(len(found))[:, None]
         own[~own.any(axis=1), -1] = True

@@ -47,14 +47,14 @@ def _softened(predictions: Predictions, k: int, temperature: float) -> np.ndarra
 def count_codes(code: np.ndarray, weight: np.ndarray | None, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the codes (0 to `size` - 1) that occur with a weight above zero, and the sums of their weights."""
     if size <= 4 * len(code) + 2**20:
-        cells = np.arange(size)
         # bincount adds weights as float64, which is exact for whole numbers up to 2 ** 53.
         sums = np.bincount(code, weights=weight, minlength=size)
-    elif weight is None:
-        cells, sums = np.unique(code, return_counts=True)
-    else:
-        order = np.argsort(code, kind="stable")
-        cells, starts = np.unique(code[order], return_index=True)
-        sums = np.add.reduceat(weight[order].astype(np.int64), starts) if len(starts) else np.empty(0, np.int64)
-    there = np.flatnonzero(sums)
-    return cells[there], sums[there].astype(np.int64)
+        cells = np.flatnonzero(sums != 0)
+        return cells, sums[cells].astype(np.int64)
+    if weight is None:
+        return np.unique(code, return_counts=True)
+    order = np.argsort(code, kind="stable")
+    cells, starts = np.unique(code[order], return_index=True)
+    sums = np.add.reduceat(weight[order].astype(np.int64), starts) if len(starts) else np.empty(0, np.int64)
+    there = sums != 0
+    return cells[there], sums[there]

@@ -149,8 +149,7 @@ class PairCounts:
         check_k(k, self.k, what="predicted classes counted for each picture")
         if self_pairs == "keep" and self.self_pairs == "drop":
             raise ConfembError("pairs of a class with itself were not counted: count again, or drop them here as well.")
-        kept = self.rank < k
-        columns = [column[kept] for column in (self.true, self.predicted, self.rank, self.counts)]
+        columns = [column[self.rank < k] for column in (self.true, self.predicted, self.rank, self.counts)]
         names = self.class_names
         if class_names is not None and tuple(class_names) != names:
             place = positions(names, class_names)
@@ -161,9 +160,9 @@ class PairCounts:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one NPZ file, an array for each attribute; nothing pickled, the same counts give the same bytes."""
-        columns = {name: getattr(self, name) for name in ("true", "predicted", "rank", "counts")}
+        columns = [(name, getattr(self, name)) for name in ("true", "predicted", "rank", "counts")]
         # Each in the narrowest type that holds it: there may be hundreds of millions of cells.
-        arrays = {name: a.astype(np.min_scalar_type(int(a.max(initial=0)))) for name, a in columns.items()}
+        arrays = {name: a.astype(np.min_scalar_type(int(a.max(initial=0)))) for name, a in columns}
         arrays |= {"shards": np.array(self.shards, dtype=np.str_)} if self.shards else {}
         with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
@@ -240,20 +239,21 @@ def count_pairs(
     if weighting == "count" and temperature != 1.0:
         raise ConfembError('a temperature softens probabilities: give it with weighting = "probability" only.')
     true, predicted, rank, counts = [], [], [], []
+    base = predictions.labels.astype(np.int64) * size
     for r in range(k):
-        code = predictions.labels.astype(np.int64) * size + predictions.top_classes[:, r]
+        code = base + predictions.top_classes[:, r]
         weight = None if weights is None else weights[:, r]
         if repeats is not None:
             weight = repeats if weight is None else weight * repeats
         cells, cell_counts = count_codes(code, weight, size * size)
         true.append(cells // size)
-        predicted.append(cells % size)
+        predicted.append(cells - true[-1] * size)
         rank.append(np.full(len(cells), r))
         counts.append(cell_counts)
     columns = [np.concatenate(column) for column in (true, predicted, rank, counts)]
     unit = 1.0 if weights is None else MILLIONTH
-    shards = () if shard is None else (shard,)
-    return _select_pairs(predictions.class_names, k, self_pairs, missing_classes, columns, unit=unit, shards=shards)
+    ids = () if shard is None else (shard,)
+    return _select_pairs(predictions.class_names, k, self_pairs, missing_classes, columns, unit=unit, shards=ids)
 
 
 def pairs_from_confusions(

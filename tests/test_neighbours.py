@@ -25,7 +25,7 @@ def by_hand(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return order, np.take_along_axis(matrix.values, order, axis=1)
 
 
-@pytest.mark.parametrize("block", [500 * 3, 2**25])
+@pytest.mark.parametrize("block", [500 * 3, 2**23])
 def test_neighbours_are_those_of_the_whole_table(vectors, block, monkeypatch):
     monkeypatch.setattr(neighbours, "_BLOCK", block)
     found = nearest_neighbours(vectors, 9)
