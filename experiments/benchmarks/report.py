@@ -20,7 +20,7 @@ TABLES = {
         "gensim is fed a plain list of lists. What is left is gensim's own compiled function, which byte-identical "
         "vectors bind to.",
     ),
-    "skipgram_in_turns": ("The same in turns", "On a tenth of the pairs; the order alternates, the ratio is by round."),
+    "skipgram_in_turns": ("The same in turns", "On a tenth of the pairs; the ratio is taken in each round."),
     "counting_pairs": ("Counting pairs", "All make the same table of counts."),
     "embed_imagenet": (
         "From a file of predictions to all outputs",
@@ -43,6 +43,8 @@ def shown(frame: pd.DataFrame) -> pd.DataFrame:
 
 def curves(frame: pd.DataFrame) -> Any:
     """Draw CPU seconds and memory against pictures, classes and dimensions, both axes logarithmic."""
+    from matplotlib.ticker import NullFormatter
+
     against = list(dict.fromkeys(frame["against"]))
     figure = style.new_figure(4.0 * len(against), 6.0)
     axes = figure.subplots(2, len(against), sharex="col")
@@ -55,6 +57,7 @@ def curves(frame: pd.DataFrame) -> Any:
                 values = points[measure].clip(lower=0.5 if row else 0.001)
                 axis.plot(points["size"], values, marker=marks[work], color=style.group_colour(number), label=work)
             axis.set(xscale="log", yscale="log")
+            axis.yaxis.set_minor_formatter(NullFormatter())
             if row:
                 axis.set_xlabel(what)
             # A straight line of slope 1 for the eye.
