@@ -9,7 +9,7 @@ from confemb.captions.retrieval import rank_all
 
 @pytest.fixture(scope="module")
 def study(load_script):
-    return load_script("captions_study")
+    return load_script("captions_study_measures")
 
 
 def history(study, cpu_seconds, recall):
