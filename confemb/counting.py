@@ -16,7 +16,7 @@ import numpy as np
 
 from confemb.class_cells import positions
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import open_file, parse_json, sha256_file
+from confemb.files import MOST_UNPACKED, open_file, parse_json, sha256_file
 from confemb.pair_weights import Weighting
 from confemb.pairs import PairCounts, PairSum, count_pairs
 from confemb.prediction_files import check_falling, load_pairs
@@ -231,7 +231,7 @@ def _is_parquet(file: Path) -> bool:
 
 
 def _size(file: Path) -> int:
-    """Return a file's size; raises ConfembError for a missing file, a folder or an empty file."""
+    """Return a file's size; raises ConfembError for a missing file, a folder, an empty file, or one too large."""
     if not file.exists():
         raise ConfembError(f"{file} does not exist: check the path.")
     if not file.is_file():
@@ -239,6 +239,12 @@ def _size(file: Path) -> int:
     size = file.stat().st_size
     if size == 0:
         raise ConfembError(f"{file} is empty.")
+    if size > MOST_UNPACKED and not _is_parquet(file):
+        # Before it is read for its hash: a file may claim any size and occupy nothing.
+        raise ConfembError(
+            f"{file} is no Parquet file and larger than {MOST_UNPACKED:,} bytes: only Parquet is read in parts, so "
+            "write it as Parquet, or as several files."
+        )
     return size
 
 

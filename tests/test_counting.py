@@ -148,6 +148,9 @@ def test_what_does_not_fit_is_refused(predictions, shards, tmp_path, run):
     half = tmp_path / "half.parquet"
     half.write_bytes(shards[0].read_bytes()[:900])
     (tmp_path / "empty.parquet").touch()
+    sparse = tmp_path / "sparse.csv"
+    with open(sparse, "wb") as opened:
+        opened.truncate(1 << 42)
     arrays = tmp_path / "arrays.npz"
     np.savez(arrays, something=np.ones(3))
     broken = tmp_path / "broken.npz"
@@ -162,6 +165,7 @@ def test_what_does_not_fit_is_refused(predictions, shards, tmp_path, run):
         ([shards[1], text], r"notes\.parquet is no Parquet file"),
         ([half], r"half\.parquet: the Parquet file is broken"),
         ([tmp_path / "empty.parquet"], r"empty\.parquet is empty"),
+        ([sparse], r"sparse\.csv is no Parquet file and larger than 4,294,967,296 bytes"),
         ([tmp_path / "nowhere.parquet"], r"nowhere\.parquet does not exist"),
         ([tmp_path], r"is no file"),
         ([arrays], r"arrays\.npz: it holds 'something'"),
