@@ -1,5 +1,6 @@
 """Checkpoints of a training, by Orbax: written whole or not at all, the two newest kept."""
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -75,6 +76,9 @@ class Checkpoints:
             ConfembError: the folder cannot be written to; the checkpoint before stays.
         """
         ocp = self._ocp
+        # What goes wrong in Orbax's threads is raised here as well: it is said in a sentence, without their tracebacks.
+        log = logging.getLogger("absl")
+        before, log.disabled = log.disabled, True
         try:
             self._manager.save(
                 epoch,
@@ -88,6 +92,8 @@ class Checkpoints:
                 f"cannot write the checkpoint of epoch {epoch} to {self._folder}: {_reason(error)}; the same command "
                 "goes on at the checkpoint before."
             ) from error
+        finally:
+            log.disabled = before
 
     def __enter__(self) -> Self:
         return self

@@ -1,3 +1,4 @@
+import logging
 import os
 import shutil
 import signal
@@ -430,3 +431,18 @@ def test_a_checkpoint_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch
         state, history = checkpoints.restore((np.zeros(3),))
         np.testing.assert_array_equal(state[0], np.zeros(3))
         assert len(history) == 1
+
+
+def test_orbax_prints_no_tracebacks_of_its_own(tmp_path, monkeypatch, caplog):
+    def fail(*_, **__):
+        logging.getLogger("absl").error("a thread raised an exception")
+        raise ValueError("no room")
+
+    with Checkpoints(tmp_path) as checkpoints:
+        monkeypatch.setattr(checkpoints._manager, "save", fail)
+        with pytest.raises(
+            ConfembError, match="cannot write the checkpoint of epoch 1 to .*: no room; the same command"
+        ):
+            checkpoints.save(1, (np.zeros(3),), [])
+    assert "raised an exception" not in caplog.text
+    assert not logging.getLogger("absl").disabled
