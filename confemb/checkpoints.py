@@ -83,7 +83,9 @@ class Checkpoints:
             self._manager.save(
                 epoch,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(jax.tree.leaves(state)), history=ocp.args.JsonSave(history)
+                    # As numpy arrays: those of several processes' devices are not this process's to write.
+                    state=ocp.args.StandardSave([np.asarray(leaf) for leaf in jax.tree.leaves(state)]),
+                    history=ocp.args.JsonSave(history),
                 ),
             )
         # TensorStore raises what Python does not know as the system's errors.

@@ -68,7 +68,12 @@ def together(stage, experiments, out, *, count=2):
         )
         for i in range(count)
     ]
-    errors = [process.communicate(timeout=300)[1] for process in started]
+    try:
+        errors = [process.communicate(timeout=300)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
     return [process.returncode for process in started], errors
 
 
