@@ -298,9 +298,4 @@ def choose_dimension(
 
 def _count_pairs_of(counts: PairCounts, class_names: tuple[str, ...]) -> np.ndarray:
     """Return (P,) the plain count similarities laid out for `class_names`; NaN for classes without pictures."""
-    size = len(class_names)
-    values = np.full((size, size), np.nan)
-    index = {name: i for i, name in enumerate(class_names)}
-    rows = np.array([index[name] for name in counts.class_names])
-    values[np.ix_(rows, rows)] = count_similarity(counts).values
-    return values[np.triu_indices(size, k=1)]
+    return count_similarity(counts).laid_out(class_names)[np.triu_indices(len(class_names), k=1)]

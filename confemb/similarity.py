@@ -79,6 +79,14 @@ class SimilarityMatrix:
         low, high = (None if bound is None else bound[cells] for bound in (self.low, self.high))
         return SimilarityMatrix(self.values[cells], tuple(class_names), low, high)
 
+    def laid_out(self, class_names: Sequence[str]) -> np.ndarray:
+        """Return the (n, n) values for n class names in the order given, NaN for those that are not known."""
+        index = {name: i for i, name in enumerate(self.class_names)}
+        rows = np.array([index.get(name, -1) for name in class_names], dtype=np.intp)
+        values = self.values[np.ix_(rows, rows)]
+        values[rows < 0] = values[:, rows < 0] = np.nan
+        return values
+
     def to_frame(self) -> pd.DataFrame:
         """Return the long form: a row for each unordered pair with class_1, class_2, cosine (, low, high)."""
         rows, columns = np.triu_indices(len(self.class_names), k=1)

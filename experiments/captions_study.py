@@ -51,7 +51,8 @@ from confemb.reporting.captions_report import (
     sentence_rows,
     thumbnails,
 )
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
+from confemb.reporting.study import Section, Study, StudyFigure, write_study
+from confemb.reporting.tables import frame_table
 
 TUTORIAL, BEST = "captions_tutorial", "captions_best"
 SEEDS, NEGATIVES_SEEDS, STEPS_SEEDS = 3, 3, 2

@@ -30,9 +30,9 @@ from confemb.files import read_bytes, sha256_file
 from confemb.model_files import load_many
 from confemb.model_geometry import counts_measure, split_halves
 from confemb.reporting.models_report import compare_models, models_study
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
+from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.style import FAINT, group_colour, new_figure
-from confemb.reporting.tables import number
+from confemb.reporting.tables import frame_table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

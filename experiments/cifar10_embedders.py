@@ -60,9 +60,9 @@ from confemb.references.cifar10h import SHA256 as CIFAR10H_SHA256
 from confemb.references.cifar10h import HumanConfusions, cifar10h_reference
 from confemb.references.paper import paper_similarities
 from confemb.references.wordnet import WordNetReference
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
+from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure
-from confemb.reporting.tables import number
+from confemb.reporting.tables import frame_table, number
 from confemb.results import PREDICTIONS
 from confemb.retraining import prediction_interval
 from confemb.training_stage import WEIGHTS

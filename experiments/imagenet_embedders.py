@@ -43,9 +43,9 @@ from confemb.predictions_run import read_classifiers
 from confemb.progress import Display
 from confemb.provenance import study_manifest
 from confemb.references.wordnet import WordNetReference
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
+from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure
-from confemb.reporting.tables import number
+from confemb.reporting.tables import frame_table, number
 from confemb.wordnet import find_wordnet
 
 if TYPE_CHECKING:

@@ -37,7 +37,8 @@ from confemb.lab.report import (
 from confemb.lab.sources import open_labelled
 from confemb.progress import Display
 from confemb.provenance import versions
-from confemb.reporting.study import Section, Study, frame_table, write_study
+from confemb.reporting.study import Section, Study, write_study
+from confemb.reporting.tables import frame_table
 from confemb.words.activations import NetworkActivations
 from confemb.words.vectors import WordVectors
 

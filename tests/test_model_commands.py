@@ -13,7 +13,8 @@ from confemb.model_geometry import counts_measure
 from confemb.pairs import count_pairs
 from confemb.prediction_files import load_predictions, save_predictions
 from confemb.predictions import predictions_from_scores
-from confemb.reporting.study import frame_csv, frame_table
+from confemb.reporting.study import frame_csv
+from confemb.reporting.tables import frame_table
 from confemb.retraining import summarise_networks
 from confemb.statistics import rank_correlations
 
@@ -171,7 +172,7 @@ def test_formation_goes_into_the_result_folder(run, refused, experiment, tmp_pat
     assert "After epoch 1 of 2" in shown
     epochs = pd.read_csv(out / "formation" / "epochs.csv")
     assert epochs["epoch"].tolist() == [1, 2]
-    assert epochs["agreement_final"].iloc[-1] == 1.0
+    assert epochs["spearman_with_the_end"].iloc[-1] == 1.0
     pairs = pd.read_csv(out / "formation" / "pairs.csv")
     assert len(pairs) == 90
     error = refused("diff", out / "predictions_epoch_001.parquet", out / "predictions.parquet", "--out", out)

@@ -98,7 +98,7 @@ def test_many_classifiers_give_one_result_each_ones_vectors_and_a_study(run, fol
     mean = np.maximum(mean, mean.T)
     assert nearest["nearest_1"].tolist() == [NAMES[i] for i in mean.argmax(axis=1)]
     same = [sum(mean_of(row).argmax(axis=1)[i] == mean[i].argmax() for row in cosines) for i in range(6)]
-    assert nearest["classifiers_with_the_same"].tolist() == same
+    assert nearest["classifiers_that_agree"].tolist() == same
     manifest = json.loads((folder / "result" / "manifest.json").read_text())
     assert manifest["source"]["settings"]["pairs"]["k"] == 2
     assert list(manifest["source"]["files"]) == ["many.npz"]

@@ -39,6 +39,14 @@ def test_restricted_to_some_classes(matrix):
         matrix.restricted_to(("shop",))
 
 
+def test_laid_out_for_classes_of_which_some_are_not_known(matrix):
+    a, b, *_ = matrix.class_names
+    values = matrix.laid_out(["unheard of", b, a])
+    assert np.isnan(values[0]).all()
+    assert np.isnan(values[:, 0]).all()
+    assert values[1, 2] == values[2, 1] == matrix.between(a, b)
+
+
 def test_long_form(matrix):
     frame = SimilarityMatrix(VALUES, NAMES, VALUES - 1, VALUES + 1).to_frame()
     assert list(frame.columns) == ["class_1", "class_2", "cosine", "low", "high"]

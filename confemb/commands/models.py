@@ -8,7 +8,6 @@ import typer
 from confemb.commands.options import ClassNames, ExperimentName, Overrides
 
 if TYPE_CHECKING:
-    from confemb.embedders import Embedder
     from confemb.references import Reference
 
 References = Annotated[
@@ -61,6 +60,7 @@ def formation(
     from confemb.pipeline import pair_counts
     from confemb.progress import Display
     from confemb.provenance import study_manifest
+    from confemb.references import known_ceilings
     from confemb.reporting.formation_report import formation_study
     from confemb.reporting.study import write_study
     from confemb.series import predict_epochs
@@ -83,6 +83,7 @@ def formation(
         formed,
         title=f"How similarities form: {found.title}",
         references={one.title: one.similarity(formed.class_names) for one in chosen.values()},
+        ceilings=known_ceilings(list(chosen.values()), formed.class_names),
         groups=found.report.groups,
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),
     )
@@ -102,7 +103,7 @@ def models(
     embedder: Annotated[
         str | None, typer.Option(help="Compare vectors too: confemb list embedders. Default: the plain counts alone.")
     ] = None,
-    dim: Annotated[int, typer.Option(help="Embedding dimensions.")] = 5,
+    dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the halves too.")] = 0,
     splits: Annotated[int, typer.Option(min=1, help="How often to halve the pictures.")] = 20,
@@ -113,6 +114,7 @@ def models(
 ) -> None:
     """Show how alike several classifiers see the same classes: matrix, map and families."""
     from confemb.class_cells import load_class_names
+    from confemb.embedders import make_pair_embedder
     from confemb.errors import ConfembError
     from confemb.experiment import PairsSection, load_groups
     from confemb.model_files import load_classifiers
@@ -129,7 +131,7 @@ def models(
         joined,
         title=title or f"How alike {len(found)} classifiers see their classes",
         pairs=PairsSection(k=min(3, *(one.k for one in found.values())) if k is None else k),
-        embedder=None if embedder is None else _embedder(embedder, dim),
+        embedder=None if embedder is None else make_pair_embedder(embedder, {} if dim is None else {"dim": dim}),
         seeds=range(seed, seed + seeds),
         splits=splits,
         families={} if families is None else load_groups(families),
@@ -188,13 +190,3 @@ def _references(names: list[str] | None, default: list[str]) -> "dict[str, Refer
     from confemb.references import open_reference
 
     return {name: open_reference(name) for name in names or default}
-
-
-def _embedder(name: str, dim: int) -> "Embedder":
-    """Return the embedder called `name`, with as many dimensions where it has that option."""
-    import dataclasses
-
-    from confemb.embedders import EMBEDDERS, make_pair_embedder
-
-    takes_dim = "dim" in {field.name for field in dataclasses.fields(EMBEDDERS.get(name))}
-    return make_pair_embedder(name, {"dim": dim} if takes_dim else {})

@@ -11,8 +11,8 @@ from confemb.lab.examination import Examination
 from confemb.lab.maps import VectorMap, draw_map
 from confemb.lab.measures import COMPONENTS, FOLDS, REPEATS, STARTS, Measured
 from confemb.reporting import style
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table
-from confemb.reporting.tables import Table
+from confemb.reporting.study import Section, Study, StudyFigure
+from confemb.reporting.tables import Table, frame_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

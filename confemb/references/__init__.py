@@ -38,7 +38,10 @@ REFERENCE_FILES = {
 
 @dataclass(frozen=True)
 class NoiseCeiling:
-    """How well a reference agrees with itself: more agreement with it cannot be told from chance.
+    """How well a reference agrees with itself.
+
+    A noiseless measure of the same thing would agree with the whole reference at about the root of `whole`; beyond that
+    agreement is with the reference's noise.
 
     Attributes:
         halves: the mean Spearman correlation of the similarities from two random halves, from -1 to 1.
@@ -99,6 +102,12 @@ class KnownSimilarities:
     def noise_ceiling(self, class_names: Sequence[str]) -> None:
         """Return None: a matrix alone does not say how sure it is."""
         return
+
+
+def known_ceilings(references: Sequence[Reference], class_names: Sequence[str]) -> dict[str, NoiseCeiling]:
+    """Return by title how well the references agree with themselves, without those of which that is not known."""
+    found = {one.title: one.noise_ceiling(class_names) for one in references}
+    return {title: ceiling for title, ceiling in found.items() if ceiling is not None}
 
 
 def open_reference(text: str) -> Reference:

@@ -1,12 +1,14 @@
 """How agreement with a reference is told: its table in the report, and the sentences about chance."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from confemb.comparison import AssessedAgreement
 from confemb.errors import quoted_list
 from confemb.references import NoiseCeiling
 from confemb.reporting.analysis import Analysis, ReferenceAgreement
-from confemb.reporting.tables import Table, interval, number
+from confemb.reporting.tables import Table, interval, number, p_value
 
 WRONG_TOLD = 4
 
@@ -72,8 +74,7 @@ def _note(compared: ReferenceAgreement) -> str:
         parts.append(f"p: how often {how} of the classes agree at least as well (Mantel, one-sided).")
     parts.append(f"Nearest: in how many columns the most similar class is the same as in {reference.title}.")
     if reference.ceiling is not None:
-        text = ceiling_text(reference.title, reference.ceiling)
-        parts.append(f"{text[0].upper()}{text[1:]}.")
+        parts.append(ceilings_note({reference.title: reference.ceiling}))
     if reference.left_out:
         parts.append(f"Not known to it and left out: {quoted_list(reference.left_out)}.")
     return " ".join(parts)
@@ -95,12 +96,19 @@ def p_text(tested: AssessedAgreement) -> str:
     if test.permutations == 0:
         return ""
     how = f"all {test.permutations + 1:,} orders" if test.exact else f"{test.permutations:,} shuffles"
-    return f"p = {p_value(test.p_value)}: {how} of the classes of one of the two (Mantel, one-sided)"
+    return f"{p_statement(test.p_value)}: {how} of the classes of one of the two (Mantel, one-sided)"
 
 
-def p_value(value: float) -> str:
-    """Format a p-value, with four places below 0.001."""
-    return f"{value:.4f}" if value < 0.001 else f"{value:.3f}"
+def p_statement(value: float) -> str:
+    """Say a p-value: "p = 0.012", "p < 0.001"."""
+    text = p_value(value)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+
+
+def ceilings_note(ceilings: Mapping[str, NoiseCeiling]) -> str:
+    """Say of several references how well they agree with themselves."""
+    texts = [ceiling_text(title, ceiling) for title, ceiling in ceilings.items()]
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in texts)
 
 
 def ceiling_text(title: str, ceiling: NoiseCeiling | None) -> str:

@@ -114,13 +114,7 @@ class Analysis:
     def reference_values(self) -> np.ndarray | None:
         """Return the reference as (K, K) in the result's class order, NaN where unknown; None without one."""
         reference = self.result.reference
-        if reference is None:
-            return None
-        index = {name: i for i, name in enumerate(reference.class_names)}
-        rows = np.array([index.get(name, -1) for name in self.class_names])
-        values = reference.values[np.ix_(rows, rows)].copy()
-        values[rows < 0] = values[:, rows < 0] = np.nan
-        return values
+        return None if reference is None else reference.laid_out(self.class_names)
 
     def strongest_pairs(self, count: int) -> list[tuple[int, int]]:
         """Return the `count` most similar pairs as class indices, most similar first, ties in class order."""
@@ -181,3 +175,8 @@ def _accuracy(result: Result) -> list[Accuracy]:
         Accuracy(name, len(hit), float(hit[:, 0].mean()), float(hit.any(axis=1).mean()), predictions.k)
         for name, hit in hits.items()
     ]
+
+
+def source_name(analysis: Analysis, source: Source) -> str:
+    """Return what a source of uncertainty is called in tables: the pictures may be texts."""
+    return f"{analysis.result.item}s" if source == "pictures" else source

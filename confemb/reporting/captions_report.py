@@ -12,8 +12,9 @@ import pandas as pd
 from confemb.captions.space import Found
 from confemb.datasets.pictures import decode_picture
 from confemb.reporting.contact_sheet import contact_sheet
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table
+from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure, shortened
+from confemb.reporting.tables import frame_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import numpy as np
 from confemb.comparison import Comparison
 from confemb.errors import ConfembError, quoted_list
 from confemb.files import write_text
-from confemb.reporting.agreement_table import ceiling_text, interval_text, p_text, p_value
+from confemb.reporting.agreement_table import ceiling_text, interval_text, p_statement, p_text
 from confemb.reporting.figures import MOST_NAMED_CLUSTERS, MOST_NAMED_ROWS, MOST_NUMBERS, label_points
 from confemb.reporting.layout import Seriation, find_clusters, seriate
 from confemb.reporting.style import FAINT, INK, MUTED, UNGROUPED, diverging_map, new_figure, shortened
@@ -166,8 +166,7 @@ def _scatter(axes: "Axes", found: Comparison, first: np.ndarray, second: np.ndar
     else:
         axes.scatter(x, y, s=30 if len(x) < 300 else 10, color=UNGROUPED, alpha=0.85, linewidths=0, zorder=4)
     spearman = number(found.agreement.found.spearman, 3)
-    p = p_value(found.agreement.test.p_value)
-    axes.set_title(f"Spearman {spearman}, p = {p}")
+    axes.set_title(f"Spearman {spearman}, {p_statement(found.agreement.test.p_value)}")
     for setter, title in ((axes.set_xlabel, b), (axes.set_ylabel, a)):
         setter("\n".join(textwrap.wrap(f"rank of the pair, {title}", 48)))
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]

@@ -10,7 +10,7 @@ from confemb.difference import PairDifferences, significant
 from confemb.reporting.pair_axes import pair_axes, pair_label
 from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.style import MUTED, diverging_map, new_figure, shortened
-from confemb.reporting.tables import Table, number
+from confemb.reporting.tables import Table, number, p_value
 from confemb.statistics import rank_correlations
 
 if TYPE_CHECKING:
@@ -118,16 +118,12 @@ def _table(frame: pd.DataFrame) -> Table:
             number(row["after"], 4),
             number(row["difference"], 4),
             f"[{number(row['low'], 4)}, {number(row['high'], 4)}]",
-            *(_p(row[what]) for what in ("p", "q_bh", "p_holm")),
+            *(p_value(row[what]) for what in ("p", "q_bh", "p_holm")),
         ]
         for row in frame.head(MOST_PAIRS).to_dict("records")
     ]
     title = f"The {MOST_PAIRS} surest changes" if len(frame) > MOST_PAIRS else "Changes, the surest first"
-    return Table(title, "", header, rows, "ll" + "r" * 7)
-
-
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+    return Table(title, "differences.csv has all pairs, and the p-values in full.", header, rows, "ll" + "r" * 7)
 
 
 def moved_figure(frame: pd.DataFrame, level: float, names: tuple[str, str]) -> "Figure":

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from confemb.formation import Formation
+from confemb.references import NoiseCeiling
+from confemb.reporting.agreement_table import ceilings_note
 from confemb.reporting.pair_axes import pair_label
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table
+from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure
-from confemb.reporting.tables import Table, number
+from confemb.reporting.tables import Table, frame_table, number
 from confemb.similarity import SimilarityMatrix, agreement
 from confemb.statistics import group_separation
 
@@ -27,6 +29,7 @@ def formation_study(
     *,
     title: str,
     references: Mapping[str, SimilarityMatrix],
+    ceilings: Mapping[str, NoiseCeiling],
     groups: Mapping[str, Sequence[str]],
     manifest: Mapping[str, Any],
 ) -> Study:
@@ -42,13 +45,13 @@ def formation_study(
                 "The Spearman correlation of the class pairs' order after each epoch with that at the end of the "
                 "training"
                 + (f", and with {', '.join(references)}." if references else ".")
-                + " Counts: the plain baseline, without any embedding.",
-                tables=[frame_table("Epochs", epochs, digits=3)],
+                + " Counts: the same of the plain baseline, without any embedding.",
+                tables=[frame_table("Epochs", epochs, digits=3, note=ceilings_note(ceilings))],
                 figures=[
                     StudyFigure(
                         "agreement",
                         "Agreement with the end of the training and with the references, and accuracy, by epoch.",
-                        lambda: agreement_figure(epochs, references),
+                        lambda: agreement_figure(epochs, references, ceilings),
                     )
                 ],
             ),
@@ -79,15 +82,15 @@ def epochs_frame(
     for i, one in enumerate(found.epochs):
         row: dict[str, Any] = {"epoch": one.epoch}
         row |= {f"accuracy_{split}": value for split, value in one.accuracy.items()}
-        row["agreement_final"] = float(found.agreement_with_final[i])
-        row["counts_agreement_final"] = float(found.counts_agreement_with_final[i])
+        row["spearman_with_the_end"] = float(found.agreement_with_final[i])
+        row["counts_with_the_end"] = float(found.counts_agreement_with_final[i])
         for name, reference in references.items():
-            row[f"agreement_{name}"] = agreement(one.similarity, reference).spearman
-            row[f"counts_agreement_{name}"] = agreement(one.counts, reference).spearman
+            row[f"spearman_with_{name}"] = agreement(one.similarity, reference).spearman
+            row[f"counts_with_{name}"] = agreement(one.counts, reference).spearman
         if len(groups) > 1:
             separation = group_separation(one.similarity, groups)
             row |= {"within_groups": separation.within_all, "across_groups": separation.across}
-        row["agreement_seeds"] = one.runs.rank_agreement
+        row["spearman_between_seeds"] = one.runs.rank_agreement
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -117,11 +120,11 @@ def _findings(found: Formation, epochs: pd.DataFrame, references: Mapping[str, S
     rows, columns = np.triu_indices(len(found.class_names), k=1)
     values = found.medians[:, pair]
     out.append(
-        f"{found.class_names[rows[pair]]} and {found.class_names[columns[pair]]} move most, from "
+        f"The pair {found.class_names[rows[pair]]} and {found.class_names[columns[pair]]} moves most, from "
         f"{number(float(values[0]))} to {number(float(values[-1]))}."
     )
     for name in references:
-        column = epochs[f"agreement_{name}"].tolist()
+        column = epochs[f"spearman_with_{name}"].tolist()
         out.append(
             f"Spearman with {name}: {number(column[0])} after epoch {first.epoch}, {number(column[-1])} at the end."
         )
@@ -140,15 +143,20 @@ def _pairs_table(found: Formation) -> Table:
     return Table(title, "", header, shown, "ll" + "r" * len(found.epochs))
 
 
-def agreement_figure(epochs: pd.DataFrame, references: Mapping[str, SimilarityMatrix]) -> "Figure":
-    """Draw the agreements and the accuracies against the epoch."""
+def agreement_figure(
+    epochs: pd.DataFrame, references: Mapping[str, SimilarityMatrix], ceilings: Mapping[str, NoiseCeiling]
+) -> "Figure":
+    """Draw the agreements, with the references' noise ceilings, and the accuracies against the epoch."""
     figure = new_figure(7.4, 3.7)
     left, right = figure.subplots(1, 2)
-    lines = {"the end": "agreement_final"} | {name: f"agreement_{name}" for name in references}
+    lines = {"the end": "the_end"} | {name: name for name in references}
     for i, (label, column) in enumerate(lines.items()):
         colour = group_colour(i)
-        left.plot(epochs["epoch"], epochs[column], color=colour, marker="o", markersize=3.5, label=label)
-        left.plot(epochs["epoch"], epochs[f"counts_{column}"], color=colour, linewidth=1, dashes=(4, 2), alpha=0.7)
+        ours, counts = epochs[f"spearman_with_{column}"], epochs[f"counts_with_{column}"]
+        left.plot(epochs["epoch"], ours, color=colour, marker="o", markersize=3.5, label=label)
+        left.plot(epochs["epoch"], counts, color=colour, linewidth=1, dashes=(4, 2), alpha=0.7)
+        if label in ceilings:
+            left.axhline(ceilings[label].halves, color=colour, linewidth=1, linestyle=":", label=f"{label}, two halves")
     left.plot([], [], color=MUTED, linewidth=1, dashes=(4, 2), label="plain counts")
     left.set_title("agreement (Spearman) with")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)

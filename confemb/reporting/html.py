@@ -9,9 +9,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from confemb.errors import visible
-from confemb.reporting import tables
+from confemb.reporting import result_tables
 from confemb.reporting.agreement_table import agreement_tables
-from confemb.reporting.analysis import Analysis
+from confemb.reporting.analysis import Analysis, source_name
 from confemb.reporting.figures import MOST_NAMED_ROWS
 from confemb.reporting.findings import (
     chance_sentence,
@@ -23,6 +23,7 @@ from confemb.reporting.findings import (
 )
 from confemb.reporting.reliability_table import reliability_table
 from confemb.reporting.style import diverging_map
+from confemb.reporting.tables import Table
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -55,12 +56,12 @@ def render_page(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
     style = page_style()
     script = "" if analysis.whole else _read("report.js")
     plain = {
-        "separation": tables.separation_table(analysis),
-        "seeds": tables.seeds_table(analysis),
+        "separation": result_tables.separation_table(analysis),
+        "seeds": result_tables.seeds_table(analysis),
         "reliability": reliability_table(analysis),
-        "accuracy": tables.accuracy_table(analysis),
-        "pairs": tables.pairs_table(analysis),
-        "clusters": None if analysis.whole else tables.cluster_table(analysis),
+        "accuracy": result_tables.accuracy_table(analysis),
+        "pairs": result_tables.pairs_table(analysis),
+        "clusters": None if analysis.whole else result_tables.cluster_table(analysis),
     }
     return page_template("report.html.j2").render(
         title=analysis.result.title,
@@ -74,7 +75,7 @@ def render_page(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         contents=_contents(analysis, plain, figures),
         figures=figures,
         columns=_columns(analysis),
-        column_note=tables.column_note(analysis),
+        column_note=result_tables.column_note(analysis),
         group_sentence=group_sentence(analysis),
         seeds_sentence=seeds_sentence(analysis),
         chance_sentence=chance_sentence(analysis),
@@ -142,19 +143,19 @@ def heat_step(cosine: float) -> int:
 def _columns(analysis: Analysis) -> list[Any]:
     """Return the column tables as the template wants them: rows of cells, or a list for each class."""
 
-    def cell(neighbour: tables.Neighbour) -> dict[str, Any]:
+    def cell(neighbour: result_tables.Neighbour) -> dict[str, Any]:
         return {
             "name": neighbour.name,
-            "cosine": minus_signs(tables.cosine_text(neighbour.cosine, neighbour.two)),
+            "cosine": minus_signs(result_tables.cosine_text(neighbour.cosine, neighbour.two)),
             "heat": heat_step(neighbour.cosine),
             "intervals": [
-                (tables.source_name(analysis, source), minus_signs(text))
-                for source, text in tables.intervals_of(neighbour).items()
+                (source_name(analysis, source), minus_signs(text))
+                for source, text in result_tables.intervals_of(neighbour).items()
             ],
-            "reference": "" if neighbour.reference is None else minus_signs(tables.number(neighbour.reference)),
+            "reference": minus_signs(neighbour.reference_text),
         }
 
-    found = tables.column_tables(analysis)
+    found = result_tables.column_tables(analysis)
     if not analysis.whole:
         return [(name, [cell(n) for n in column]) for name, column in found[0].columns]
     return [
@@ -173,7 +174,7 @@ def minus_signs(text: str) -> str:
 
 
 def _contents(
-    analysis: Analysis, plain: Mapping[str, tables.Table | None], figures: Mapping[str, PageFigure]
+    analysis: Analysis, plain: Mapping[str, Table | None], figures: Mapping[str, PageFigure]
 ) -> list[tuple[str, str]]:
     """Return (anchor, text) of the sections that the page has."""
     classifier = plain["accuracy"] is not None or "training" in figures or "examples" in figures

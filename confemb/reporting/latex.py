@@ -4,17 +4,16 @@ import re
 
 from confemb.errors import visible
 from confemb.reporting.analysis import Analysis
-from confemb.reporting.tables import (
+from confemb.reporting.result_tables import (
     ColumnTable,
-    Table,
     cell_text,
     column_note,
     column_tables,
     cosine_text,
     intervals_of,
-    number,
     plain_tables,
 )
+from confemb.reporting.tables import Table
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -75,7 +74,7 @@ def _latex_columns(table: ColumnTable, caption: str, *, with_reference: bool) ->
             for bounds in intervals_of(neighbour).values():
                 cells[-1] += rf" {{\tiny {latex_text(bounds)}}}"
             if with_reference:
-                cells.append("" if neighbour.reference is None else f"({latex_text(number(neighbour.reference))})")
+                cells.append("" if neighbour.reference is None else f"({latex_text(neighbour.reference_text)})")
         body.append(_joined(cells))
     return _latex_table(caption, "lrr"[:width] * len(head), [_joined(head)], body)
 

@@ -11,7 +11,8 @@ from confemb.embedding import EmbeddingRuns
 from confemb.files import write_text
 from confemb.neighbours import Neighbours, nearest_neighbours
 from confemb.pairs import PairCounts
-from confemb.reporting.study import Section, Study, frame_csv, frame_table, write_pages
+from confemb.reporting.study import Section, Study, frame_csv, write_pages
+from confemb.reporting.tables import frame_table
 from confemb.similarity import csv_cells
 
 NEIGHBOURS_SHOWN, PAIRS_KEPT, ROWS_SHOWN = 10, 10_000, 50

@@ -23,8 +23,8 @@ from confemb.model_geometry import (
 from confemb.pairs import count_pairs
 from confemb.predictions import Predictions
 from confemb.reporting.model_figures import agreement_figure, models_map
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table
-from confemb.reporting.tables import Table, number
+from confemb.reporting.study import Section, Study, StudyFigure
+from confemb.reporting.tables import Table, frame_table, number
 from confemb.similarity import SimilarityMatrix
 from confemb.statistics import group_of, group_separation, nearest_in_group, rank_correlations
 
@@ -153,9 +153,7 @@ def models_study(found: ModelComparison) -> Study:
                     "Agreement over all pairs of classifiers",
                     agreement_frame(found),
                     digits=3,
-                    note="p: how often families dealt out at random agree as much more within than across."
-                    if found.families
-                    else "",
+                    note=_agreement_note(found),
                 )
             ],
             figures=[
@@ -212,6 +210,18 @@ def models_study(found: ModelComparison) -> Study:
         data=data,
         manifest=dict(found.manifest),
     )
+
+
+def _agreement_note(found: ModelComparison) -> str:
+    parts = []
+    if found.families:
+        parts.append("p: how often families dealt out at random agree as much more within than across.")
+    if any(one.halves is not None for one in found.measured):
+        parts.append(
+            "Pictures' noise out: the agreement from one half of the pictures to the other, over the root of both "
+            "classifiers' own (disattenuated, Spearman 1904); by chance it may come out a little above 1."
+        )
+    return " ".join(parts)
 
 
 def classifiers_frame(found: ModelComparison) -> pd.DataFrame:
@@ -271,16 +281,19 @@ def nearest_frame(found: ModelComparison) -> pd.DataFrame:
     frame = pd.DataFrame({"class": names})
     for rank in range(min(NEAREST, len(names) - 1)):
         frame[f"nearest_{rank + 1}"] = names[order[:, rank]]
-    frame["mean_of_the_first"] = mean.max(axis=1)
-    frame["classifiers_with_the_same"] = (firsts == order[:, 0]).sum(axis=0)
+    frame["mean_similarity"] = mean.max(axis=1)
+    frame["classifiers_that_agree"] = (firsts == order[:, 0]).sum(axis=0)
     return frame
 
 
 def _nearest_section(nearest: pd.DataFrame, measure: str) -> Section:
-    text = f"By the mean over the classifiers ({measure}), and how many of them have the same nearest class."
+    text = (
+        f"By the mean over the classifiers ({measure}); mean similarity: of the nearest one; classifiers that agree: "
+        "how many have the same nearest class."
+    )
     if len(nearest) > MOST_CLASSES:
         text += f" The {MOST_CLASSES} classes that they agree least on; nearest.csv has all {len(nearest):,}."
-        nearest = nearest.sort_values("classifiers_with_the_same", kind="stable").head(MOST_CLASSES)
+        nearest = nearest.sort_values("classifiers_that_agree", kind="stable").head(MOST_CLASSES)
     return Section("Nearest classes", text, tables=[frame_table("The nearest of each class", nearest)])
 
 
@@ -308,7 +321,7 @@ def _findings(found: ModelComparison, raw: SimilarityMatrix, nearest: pd.DataFra
             f"similarities of a classifier have a reliability of {number(reliability.min())} to "
             f"{number(reliability.max())}."
         )
-    same = nearest["classifiers_with_the_same"].to_numpy() / len(names)
+    same = nearest["classifiers_that_agree"].to_numpy() / len(names)
     out.append(
         f"More than half of the classifiers have the same nearest class for {(same > 0.5).mean():.0%} of the "
         f"{len(nearest):,} classes, all of them for {(same == 1).mean():.0%}."

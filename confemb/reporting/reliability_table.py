@@ -3,8 +3,8 @@
 import numpy as np
 
 from confemb.intervals import SimilarityInterval
-from confemb.reporting.analysis import Analysis
-from confemb.reporting.tables import Table, number, source_name
+from confemb.reporting.analysis import Analysis, source_name
+from confemb.reporting.tables import Table, number
 
 # Of each class, on average: below, intervals are known to be too narrow (see `confemb.intervals.Spread.interval`).
 FEW = 200

@@ -10,12 +10,13 @@ import pandas as pd
 
 from confemb.embedders.counts import count_similarity
 from confemb.embedding import EmbeddingRuns
-from confemb.references import Reference
+from confemb.references import NoiseCeiling, Reference, known_ceilings
+from confemb.reporting.agreement_table import ceilings_note
 from confemb.reporting.figures import label_points
 from confemb.reporting.pair_axes import MOST_PAIRS, legend_above, mark_values, pair_axes, pair_label, widest_pairs
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table
+from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure
-from confemb.reporting.tables import Table, interval, number
+from confemb.reporting.tables import Table, decimals_of, frame_table, interval, number
 from confemb.results import load_result
 from confemb.retraining import RetrainingSummary, summarise_networks
 from confemb.similarity import Agreement, SimilarityMatrix, agreement
@@ -23,7 +24,6 @@ from confemb.similarity import Agreement, SimilarityMatrix, agreement
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SMALL = 0.1
 NETWORK_COLOUR, REFERENCE_COLOUR = group_colour(2), "#d4701c"
 
 
@@ -39,6 +39,7 @@ class Retraining:
         accuracy: for each network split -> share of right predictions.
         counts: for each network the plain count similarity.
         references: title -> similarities to compare with.
+        ceilings: title -> how well that reference agrees with itself, for those of which it is known.
         manifest: what was run.
     """
 
@@ -49,6 +50,7 @@ class Retraining:
     accuracy: Sequence[Mapping[str, float]]
     counts: Sequence[SimilarityMatrix]
     references: Mapping[str, SimilarityMatrix]
+    ceilings: Mapping[str, NoiseCeiling]
     manifest: Mapping[str, Any]
 
     @property
@@ -83,6 +85,7 @@ def collect_networks(
         accuracy=accuracy,
         counts=counts,
         references={one.title: one.similarity(runs[0].class_names) for one in references},
+        ceilings=known_ceilings(references, runs[0].class_names),
         manifest=manifest,
     )
 
@@ -124,7 +127,8 @@ def retraining_study(found: Retraining) -> Study:
         ),
         Section(
             "Networks",
-            "Agreement is the Spearman correlation between the orders of the class pairs.",
+            "Spearman's correlation of a network's order of the class pairs with that of the others (mean) and that of "
+            "the references.",
             tables=[frame_table("The networks", networks, digits=3), *_basins_tables(found)],
         ),
     ]
@@ -132,8 +136,11 @@ def retraining_study(found: Retraining) -> Study:
         sections.append(
             Section(
                 "References",
-                "Each network by itself, and the median of all of them, against similarities from elsewhere.",
-                tables=[frame_table("Agreement with references", references, digits=3)],
+                "Spearman's correlation with similarities from elsewhere: of each network by itself (median, least and "
+                "most), of the median of all networks, and of the plain counts (median).",
+                tables=[
+                    frame_table("Agreement with references", references, digits=3, note=ceilings_note(found.ceilings))
+                ],
             )
         )
     return Study(
@@ -175,7 +182,7 @@ def pairs_frame(found: Retraining) -> pd.DataFrame:
         }
     )
     for name, reference in found.references.items():
-        frame[name] = _reference_values(reference, names)[rows, columns]
+        frame[name] = reference.laid_out(names)[rows, columns]
     return frame
 
 
@@ -186,11 +193,11 @@ def networks_frame(found: Retraining) -> pd.DataFrame:
     frame = pd.DataFrame({"network": list(found.names)})
     for split in dict.fromkeys(split for one in found.accuracy for split in one):
         frame[f"accuracy_{split}"] = [one.get(split, float("nan")) for one in found.accuracy]
-    frame["agreement_others"] = [
+    frame["spearman_with_others"] = [
         float(row[other].mean()) for row, other in zip(summary.rank_agreement, others, strict=True)
     ]
     for name, reference in found.references.items():
-        frame[f"agreement_{name}"] = [one.spearman for one in found.agreements(reference)]
+        frame[f"spearman_with_{name}"] = [one.spearman for one in found.agreements(reference)]
     if found.seeds > 1:
         frame["seeds_in_two_groups"] = ["yes" if two else "no" for two in summary.seed_basins]
     return frame
@@ -206,7 +213,7 @@ def references_frame(found: Retraining) -> pd.DataFrame:
     assert similarity.high is not None
     for name, reference in found.references.items():
         each = [one.spearman for one in found.agreements(reference)]
-        known = _reference_values(reference, names)[upper]
+        known = reference.laid_out(names)[upper]
         within = (known >= similarity.low[upper]) & (known <= similarity.high[upper])
         rows.append(
             {
@@ -225,20 +232,12 @@ def references_frame(found: Retraining) -> pd.DataFrame:
     return frame.astype({"pairs_within_interval": "Int64"}) if rows else frame
 
 
-def _reference_values(reference: SimilarityMatrix, names: Sequence[str]) -> np.ndarray:
-    """Return (K, K) the reference in the order of `names`, NaN where it knows nothing."""
-    index = {name: i for i, name in enumerate(reference.class_names)}
-    rows = np.array([index.get(name, -1) for name in names])
-    values = reference.values[np.ix_(rows, rows)].copy()
-    values[rows < 0] = values[:, rows < 0] = np.nan
-    return values
-
-
 def _pairs_table(pairs: pd.DataFrame, found: Retraining) -> Table:
     shown = pairs.sort_values("cosine", ascending=False, kind="stable").head(MOST_PAIRS)
     header = ["class", "class", "cosine", "95 % of networks", "range", "SD networks"]
     header += ["SD seeds", "seeds' share"] if found.seeds > 1 else []
     header += ["counts", *found.references]
+    digits = {name: decimals_of(pairs[name].to_numpy()) for name in found.references}
     rows = []
     for row in shown.to_dict("records"):
         cells = [row["class_1"], row["class_2"], number(row["cosine"]), interval(row["low"], row["high"])]
@@ -246,8 +245,7 @@ def _pairs_table(pairs: pd.DataFrame, found: Retraining) -> Table:
         if found.seeds > 1:
             cells += [number(row["sd_seeds"], 3), f"{row['seed_share']:.0%}" if row["seed_share"] >= 0 else "–"]
         cells.append(number(row["count_similarity"], 3))
-        # Shares of votes are small.
-        cells += [number(row[name], 3 if pairs[name].max() < SMALL else 2) for name in found.references]
+        cells += [number(row[name], digits[name]) for name in found.references]
         rows.append(cells)
     title = "Class pairs" if len(pairs) <= MOST_PAIRS else f"The {MOST_PAIRS} most similar pairs"
     note = "Counts: the plain baseline, the median over the networks of the symmetrised share of predictions."
@@ -351,7 +349,7 @@ def spread_figure(found: Retraining) -> "Figure":
         axes.scatter(medians[shown], height, s=9, color=NETWORK_COLOUR, alpha=0.6, linewidths=0, label=label, zorder=3)
     mark_values(axes, middle[shown], height, "median")
     for name, reference in list(found.references.items())[:1]:
-        known = _reference_values(reference, names)[rows, columns][shown]
+        known = reference.laid_out(names)[rows, columns][shown]
         axes.scatter(known, height, marker="x", s=16, color=REFERENCE_COLOUR, linewidths=1.2, label=name, zorder=5)
     legend_above(figure)
     return figure

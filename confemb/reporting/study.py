@@ -17,7 +17,7 @@ from confemb.files import make_folder, write_text
 from confemb.locks import alone_in
 from confemb.reporting.html import content_hash, flatten, minus_signs, page_style, page_template
 from confemb.reporting.latex import plain_latex
-from confemb.reporting.tables import Table, markdown_text, number, plain_markdown
+from confemb.reporting.tables import Table, markdown_text, plain_markdown
 from confemb.similarity import neutral_cell
 
 if TYPE_CHECKING:
@@ -119,30 +119,6 @@ def write_pages(study: Study, folder: Path) -> str:
     )
     write_text(folder / "report.html", page)
     return visible("\n".join([study.title, "", *map(minus_signs, study.findings)]))
-
-
-def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int = 2) -> Table:
-    """Return a data frame as a plain table: fractions with `digits` decimals, numbers to the right, no index.
-
-    The columns' names lose their underscores.
-    """
-    columns = []
-    for name in frame.columns:
-        fractions = pd.api.types.is_float_dtype(frame[name])
-        columns.append(
-            [
-                number(None if value is pd.NA else value, digits) if fractions or value is pd.NA else str(value)
-                for value in frame[name].tolist()
-            ]
-        )
-    align = "".join("r" if pd.api.types.is_numeric_dtype(frame[name]) else "l" for name in frame.columns)
-    return Table(
-        title,
-        note,
-        [str(name).replace("_", " ") for name in frame.columns],
-        [list(r) for r in zip(*columns, strict=True)],
-        align,
-    )
 
 
 def frame_csv(frame: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from confemb.predicted_pictures import Pictures
 from confemb.predictions import Predictions
 from confemb.reporting.contact_sheet import IN_A_ROW, contact_sheet
 from confemb.reporting.study import Section, Study, StudyFigure
-from confemb.reporting.tables import Table, number
+from confemb.reporting.tables import Table, number, p_value
 from confemb.suggestions import (
     MERGE_BELOW,
     Merge,
@@ -186,7 +186,7 @@ def _merge_section(found: Suggestions) -> Section:
             f"{one.confused:.1%}",
             number(one.told_apart, 2),
             f"[{number(one.low, 2)}, {number(one.high, 2)}]",
-            f"{one.p_value:.3f}" if one.p_value >= 0.001 else "<.001",
+            p_value(one.p_value),
             "merge" if one.suggested else "",
         ]
         for one in found.merges
@@ -209,12 +209,12 @@ def _merge_section(found: Suggestions) -> Section:
 def _split_section(found: Suggestions) -> Section:
     heading = "Classes to split"
     if isinstance(found.splits, str):
-        return Section(heading, found.splits)
+        return Section(heading, f"Not sought: {found.splits}")
     rows = [
         [
             one.class_name,
             number(one.dip, 3),
-            f"{one.p_value:.3f}",
+            p_value(one.p_value),
             f"{one.shares[0]:.0%} [{one.low:.0%}, {one.high:.0%}]",
             ", ".join(one.typical[0]),
             ", ".join(one.typical[1]),
@@ -250,7 +250,7 @@ def _split_sheet(one: Split, found: Suggestions) -> "Figure":
 def _relabel_section(found: Suggestions) -> Section:
     heading = "Pictures to label again"
     if isinstance(found.relabels, str):
-        return Section(heading, found.relabels)
+        return Section(heading, f"Not sought: {found.relabels}")
     relabels = found.relabels
     rows = [
         [label, other, f"{count:,}", f"{share:.1%}", f"[{low:.1%}, {high:.1%}]"]

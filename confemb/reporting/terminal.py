@@ -5,7 +5,8 @@ import shutil
 from confemb.errors import visible
 from confemb.reporting.analysis import Analysis
 from confemb.reporting.findings import finding
-from confemb.reporting.tables import ColumnTable, column_tables, number
+from confemb.reporting.result_tables import ColumnTable, column_tables
+from confemb.reporting.tables import number
 
 _GAP = "   "
 _FEWEST_COLUMNS = 80

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from confemb.intervals import Source
-from confemb.reporting.analysis import Analysis
+from confemb.reporting.analysis import Analysis, source_name
 from confemb.reporting.figures import MOST_NUMBERS
 from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_label, widest_pairs
 from confemb.reporting.style import FAINT, MUTED, new_figure
-from confemb.reporting.tables import source_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

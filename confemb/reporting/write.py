@@ -11,7 +11,7 @@ from confemb.reporting.analysis import Analysis, analyse
 from confemb.reporting.html import PageFigure, render_page
 from confemb.reporting.latex import to_latex
 from confemb.reporting.result import Result
-from confemb.reporting.tables import to_csv, to_markdown
+from confemb.reporting.result_tables import to_csv, to_markdown
 from confemb.reporting.terminal import to_terminal
 from confemb.similarity import csv_cells
 

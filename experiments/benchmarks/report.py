@@ -11,7 +11,8 @@ from ratios import REPORT
 
 from confemb.provenance import versions
 from confemb.reporting import style
-from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
+from confemb.reporting.study import Section, Study, StudyFigure, write_study
+from confemb.reporting.tables import frame_table
 
 # File -> what its table is called, and what it says beside its figures.
 TABLES = {

@@ -146,8 +146,9 @@ def write_reports(folder: Path, names: tuple[str, ...], *, every: bool = True) -
     from confemb.predictions import Predictions
     from confemb.reporting import Result, write_report
     from confemb.reporting.result import KnownReference
-    from confemb.reporting.study import Section, Study, StudyFigure, frame_table, write_study
+    from confemb.reporting.study import Section, Study, StudyFigure, write_study
     from confemb.reporting.style import new_figure
+    from confemb.reporting.tables import frame_table
     from confemb.similarity import SimilarityMatrix
 
     generator = np.random.default_rng(0)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from confemb.provenance import study_manifest
-from confemb.reporting.study import Section, Study, frame_table, write_study
+from confemb.reporting.study import Section, Study, write_study
+from confemb.reporting.tables import frame_table
 from experiments.torture.trials import Trial
 
 VERSIONS = "versions.csv"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from confemb.embedding import EmbeddingRuns
-from confemb.reporting import tables, uncertainty_figures
+from confemb.reporting import result_tables as tables
+from confemb.reporting import uncertainty_figures
 from confemb.reporting.analysis import analyse
 from confemb.reporting.findings import chance_sentence, facts
 from confemb.reporting.html import render_page
