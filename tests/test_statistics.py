@@ -8,6 +8,7 @@ from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
 from confemb.similarity import SimilarityMatrix, agreement
 from confemb.statistics import (
+    find_basins,
     group_separation,
     nearest_in_group,
     next_run_within,
@@ -96,6 +97,28 @@ def test_seeds_around_one_place_are_no_basins():
     centre = np.random.default_rng(0).normal(size=(6, 4))
     found = [summarise_runs(noisy_runs((centre, 20), noise=0.05, seed=seed)).basins for seed in range(20)]
     assert found == [None] * 20
+
+
+@pytest.mark.parametrize("directions", [1, 3])
+@pytest.mark.parametrize("runs", [4, 5, 7, 10, 13, 20])
+def test_runs_of_one_kind_are_seldom_cut_in_two(runs, directions):
+    # Runs that scatter normally along one direction, the worst case, or along three.
+    generator = np.random.default_rng([runs, directions])
+    values = (generator.normal(size=(runs, directions)) @ generator.normal(size=(directions, 45)) for _ in range(400))
+    cut = sum(find_basins(one, [f"c{i}" for i in range(10)]) is not None for one in values)
+    assert cut <= stats.binom.ppf(0.999, 400, 0.05 if directions == 1 else 0.03)
+
+
+@pytest.mark.parametrize("runs", [4, 5, 10, 20])
+def test_two_kinds_of_runs_are_found_however_few(runs):
+    # The places are twelve standard deviations of a run apart in each pair.
+    generator = np.random.default_rng(runs)
+    found = 0
+    for _ in range(50):
+        values = generator.normal(size=(runs, 45))
+        values[: runs // 2] += 12
+        found += find_basins(values, [f"c{i}" for i in range(10)]) is not None
+    assert found >= 48
 
 
 def test_equal_runs_are_no_basins():
