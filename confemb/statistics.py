@@ -10,8 +10,9 @@ from confemb.errors import ConfembError, unknown_name
 from confemb.similarity import SimilarityMatrix
 
 # Kaufman & Rousseeuw (1990) call a mean silhouette above 0.70 a strong structure. Few runs reach it by chance: so many
-# draws of one normal distribution, cut in two, stay below these 95 times in 100 (30,000 simulations each; where runs vary in two
-# or more directions, as 45 pairs of classes usually do, 97 times and more). From 20 runs on 0.70 is above that.
+# draws of one normal distribution, cut in two, stay below these 95 times in 100 (30,000 simulations each). Runs that
+# vary in two or more directions, as 45 pairs of classes usually do, stay below 97 times and more. From 20 runs on, 0.70
+# is above that.
 _RUNS = (4, 5, 6, 7, 8, 10, 12, 15, 20)
 _CLEAR = (0.84, 0.82, 0.81, 0.79, 0.78, 0.75, 0.74, 0.72, 0.70)
 # Two groups of runs need a few runs to be told apart at all.
