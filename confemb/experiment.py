@@ -86,9 +86,11 @@ class ScheduleSection(Section):
 
 
 class TrainingSection(ScheduleSection):
-    """How the network is trained: SGD with momentum, one jit-compiled step.
+    """How the network is trained: SGD with momentum, compiled step by step, or on accelerators epoch by epoch.
 
     The weights after the epochs `keep_epochs` are kept beside the final ones, to see how similarities form.
+    With `dtype` "bfloat16" the network computes in that type, for accelerators; weights, optimiser and the
+    statistics of normalisations stay in float32, and predictions are made in it.
     """
 
     batch_size: PositiveInt = 128
@@ -98,6 +100,7 @@ class TrainingSection(ScheduleSection):
     label_smoothing: Probability = 0.0
     ema_decay: Probability | None = None
     keep_epochs: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
+    dtype: Literal["float32", "bfloat16"] | None = None
 
     @field_validator("keep_epochs")
     @classmethod

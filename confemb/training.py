@@ -1,4 +1,8 @@
-"""Training: compiled steps with augmentation inside, the batch sharded over all devices or cores, resumable."""
+"""Training: compiled steps with augmentation inside, the batch sharded over all devices or cores, resumable.
+
+On accelerators a whole epoch is one compiled program: the pictures lie on the device, and nothing waits for the host
+between steps. On CPUs, where a loop within a program is slow, each step is one.
+"""
 
 import functools
 import time
@@ -114,6 +118,7 @@ def train(
     state, step, batch_size = start(network, training, settings, seed=seed)
     steps_per_epoch = len(training) // batch_size
     steps = settings.epochs * steps_per_epoch
+    at_once = _steps_at_once(steps_per_epoch)
     everywhere = state.step.sharding
     history: list[dict[str, float]] = []
     with Checkpoints(checkpoint_folder) as checkpoints:
@@ -123,25 +128,19 @@ def train(
             history = _history_from_lead(history, team)
             state = jax.device_put(team.from_lead(jax.tree.map(np.asarray, found)), everywhere)
         for epoch in range(len(history) + 1, settings.epochs + 1):
-            order = np.random.default_rng([seed, epoch]).permutation(len(training)).astype(np.int32)
+            rows = epoch_rows(len(training), batch_size, seed=seed, epoch=epoch)
             totals = jax.device_put(jnp.zeros(2), everywhere)
             started = shown = time.monotonic()
-            for i in range(steps_per_epoch):
-                state, totals = step(state, totals, order[i * batch_size : (i + 1) * batch_size])
-                if report is not None and (time.monotonic() - shown > 1 or i + 1 == steps_per_epoch):
+            for i in range(at_once, steps_per_epoch + 1, at_once):
+                state, totals = step(state, totals, rows[i - at_once : i])
+                if report is not None and (time.monotonic() - shown > 1 or i == steps_per_epoch):
                     shown = time.monotonic()
-                    loss, accuracy = (float(value) / (i + 1) for value in totals)
+                    loss, accuracy = (float(value) / i for value in totals)
                     latest = history[-1]["test_accuracy"] if history else None
-                    done = (epoch - 1) * steps_per_epoch + i + 1
-                    report(StepReport(epoch, done, steps, loss, accuracy, latest))
-            loss, accuracy = (float(value) / steps_per_epoch for value in totals)
-            if not np.isfinite(loss):
-                raise ConfembError(
-                    f"the loss is no finite number in epoch {epoch}; lower training.learning_rate "
-                    f"(now {settings.learning_rate})."
-                )
+                    report(StepReport(epoch, (epoch - 1) * steps_per_epoch + i, steps, loss, accuracy, latest))
+            loss, accuracy = epoch_means(totals, steps_per_epoch, epoch, settings)
             seconds = time.monotonic() - started
-            _put_back(network, state)
+            put_back(network, state)
             row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
             if test is not None:
                 row["test_loss"], row["test_accuracy"] = evaluate(network, test)
@@ -150,31 +149,50 @@ def train(
             if keep is not None and epoch in (settings.keep_epochs or ()):
                 keep(epoch)
             checkpoints.save(epoch, state, history)
-    _put_back(network, state)
+    put_back(network, state)
     return pd.DataFrame(history).astype({"epoch": int})
 
 
 def start(network: Network, training: Dataset, settings: TrainingSection, *, seed: int) -> tuple[TrainState, Step, int]:
     """Return what a training begins with: the state, placed on all devices, the compiled step, and the batch size.
 
-    `state, totals = step(state, totals, rows)` learns from the pictures with the numbers `rows`, as many as the batch
-    size, and adds their mean loss and accuracy to `totals` (2,). It gives the memory of what it is given away.
+    `state, totals = step(state, totals, rows)` does a step for each of `rows` (steps, batch size), learning from the
+    pictures with these numbers, and adds the steps' mean losses and accuracies to `totals` (2,). Several steps are one
+    compiled program, except in parts on a lone CPU. It gives the memory of what it is given away.
 
     Raises:
         ConfembError: a batch that cannot be shared evenly among the devices.
     """
     mesh = Mesh(np.array(jax.devices()), ("batch",))
-    batch_size = min(settings.batch_size, len(training))
+    batch_size = batch_size_of(settings, training)
     if batch_size % mesh.size:
         raise ConfembError(
             f"training.batch_size = {batch_size} cannot be shared evenly among {mesh.size} devices; "
             "choose a multiple of their number."
         )
+    graph, optimiser, state = begin(network, training, settings)
+    replicated, by_batch = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, "batch"))
+    # From the host, from which every process places its share.
+    state = jax.device_put(state, replicated)
+    images, labels = jax.device_put((training.images, training.labels), replicated)
+    micro_batch = _micro_batch(mesh, batch_size, network.group)
+    compiled = make_step(graph, optimiser, settings, micro_batch)
+
+    def step(state: TrainState, totals: jax.Array, rows: np.ndarray) -> tuple[TrainState, jax.Array]:
+        placed = jax.device_put(rows, by_batch) if micro_batch is None else rows
+        return compiled(state, totals, images, labels, placed, np.uint32(seed))
+
+    return state, step, batch_size
+
+
+def begin(
+    network: Network, training: Dataset, settings: TrainingSection
+) -> tuple[Any, optax.GradientTransformation, TrainState]:
+    """Fit the network's input to the pictures; return its structure, its optimiser and its fresh state on the host."""
     network.fit_input(training.images)
     graph, params, rest = _split(network)
-    steps_per_epoch = len(training) // batch_size
+    steps_per_epoch = len(training) // batch_size_of(settings, training)
     optimiser = make_optimiser(settings, network, nnx.to_pure_dict(params), steps_per_epoch)
-    replicated, by_batch = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
     state = TrainState(
         params=params,
         rest=rest,
@@ -182,16 +200,35 @@ def start(network: Network, training: Dataset, settings: TrainingSection, *, see
         average=params if settings.ema_decay is not None else (),
         step=jnp.zeros((), jnp.int32),
     )
-    # By way of the host, from which every process places its share; copied there, since the step gives its input's
-    # memory away and the network still holds these arrays.
-    state = jax.device_put(jax.tree.map(np.array, state), replicated)
-    images, labels = jax.device_put((training.images, training.labels), replicated)
-    compiled = _make_step(graph, optimiser, settings, seed, _micro_batch(mesh, batch_size, network.group))
+    # Copied, since a step gives its input's memory away and the network still holds these arrays.
+    return graph, optimiser, jax.tree.map(np.array, state)
 
-    def step(state: TrainState, totals: jax.Array, rows: np.ndarray) -> tuple[TrainState, jax.Array]:
-        return compiled(state, totals, images, labels, jax.device_put(rows, by_batch))
 
-    return state, step, batch_size
+def batch_size_of(settings: TrainingSection, training: Dataset) -> int:
+    """Return the pictures of a step, where there are fewer than the settings say."""
+    return min(settings.batch_size, len(training))
+
+
+def epoch_rows(pictures: int, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Return (steps, batch size) int32, the numbers of the pictures in each step of an epoch, counted from 1."""
+    order = np.random.default_rng([seed, epoch]).permutation(pictures).astype(np.int32)
+    return order[: pictures // batch_size * batch_size].reshape(-1, batch_size)
+
+
+def _steps_at_once(steps_per_epoch: int) -> int:
+    """Return how many steps are one call: the whole epoch on accelerators."""
+    return 1 if jax.default_backend() == "cpu" else steps_per_epoch
+
+
+def epoch_means(totals: Any, steps: int, epoch: int, settings: TrainingSection) -> tuple[float, float]:
+    """Return the mean loss and accuracy of an epoch; raises ConfembError for a loss that is not finite."""
+    loss, accuracy = (float(value) / steps for value in totals)
+    if not np.isfinite(loss):
+        raise ConfembError(
+            f"the loss is no finite number in epoch {epoch}; lower training.learning_rate "
+            f"(now {settings.learning_rate})."
+        )
+    return loss, accuracy
 
 
 def _history_from_lead(history: list[dict[str, float]], team: Team) -> list[dict[str, float]]:
@@ -216,25 +253,26 @@ def _micro_batch(mesh: Mesh, batch_size: int, group: int) -> int | None:
     return pictures if batch_size % pictures == 0 and batch_size > pictures else None
 
 
-def _make_step(
-    graph: Any, optimiser: optax.GradientTransformation, settings: TrainingSection, seed: int, micro_batch: int | None
+def make_step(
+    graph: Any, optimiser: optax.GradientTransformation, settings: TrainingSection, micro_batch: int | None
 ) -> Callable[..., tuple[TrainState, jax.Array]]:
-    """Return the compiled step: (state, totals, images, labels, rows) -> (state, totals).
+    """Return the compiled steps: (state, totals, images, labels, rows, seed) -> (state, totals).
 
-    `totals` are the sums of loss and accuracy over the steps of this epoch. With a `micro_batch` the gradients of so
-    many pictures each are computed side by side, one on a core; without, the batch is one program.
+    `rows` (steps, batch size) are the pictures of each step, `totals` the sums of loss and accuracy over the steps of
+    this epoch. With a `micro_batch` the gradients of so many pictures each are computed side by side, one on a core;
+    without, the batch is one program, and so are several steps.
     """
 
     def loss_of(params: Any, rest: Any, inputs: jax.Array, labels: jax.Array) -> tuple[jax.Array, Any]:
-        network = nnx.merge(graph, params, rest, copy=True)
+        network = nnx.merge(graph, *_computed_in(settings.dtype, params, rest), copy=True)
         network.train()
-        logits = network(inputs)
+        logits = network(inputs.astype(settings.dtype or inputs.dtype)).astype(jnp.float32)
         targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), settings.label_smoothing)
         loss = optax.softmax_cross_entropy(logits, targets).mean()
         accuracy = (logits.argmax(axis=-1) == labels).mean()
         return loss, (nnx.state(network, nnx.BatchStat), jnp.stack([loss, accuracy]))
 
-    def draw(state: TrainState, images: jax.Array, labels: jax.Array, rows: jax.Array) -> list[Any]:
+    def draw(state: TrainState, images: jax.Array, labels: jax.Array, rows: jax.Array, seed: jax.Array) -> list[Any]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         network = nnx.merge(graph, state.params, state.rest, copy=True)
         inputs, targets = network.augment(key, images[rows]), labels[rows]
@@ -261,10 +299,15 @@ def _make_step(
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def at_once(
-        state: TrainState, totals: jax.Array, images: jax.Array, labels: jax.Array, rows: jax.Array
+        state: TrainState, totals: jax.Array, images: jax.Array, labels: jax.Array, rows: jax.Array, seed: jax.Array
     ) -> tuple[TrainState, jax.Array]:
-        (batch,) = draw(state, images, labels, rows)
-        return update(state, totals, [gradient(state.params, state.rest, *batch)])
+        def one(carried: tuple[TrainState, jax.Array], batch_rows: jax.Array) -> tuple[tuple[TrainState, Any], None]:
+            state, totals = carried
+            (batch,) = draw(state, images, labels, batch_rows, seed)
+            return update(state, totals, [gradient(state.params, state.rest, *batch)]), None
+
+        # A loop of one step is none: convolutions within loops are slow on CPUs.
+        return one((state, totals), rows[0])[0] if len(rows) == 1 else jax.lax.scan(one, (state, totals), rows)[0]
 
     if micro_batch is None:
         return at_once
@@ -273,16 +316,37 @@ def _make_step(
     updated = jax.jit(update, donate_argnums=(0, 1))
 
     def in_parts(
-        state: TrainState, totals: jax.Array, images: jax.Array, labels: jax.Array, rows: jax.Array
+        state: TrainState, totals: jax.Array, images: jax.Array, labels: jax.Array, rows: np.ndarray, seed: np.uint32
     ) -> tuple[TrainState, jax.Array]:
-        batches = drawn(state, images, labels, rows)
-        parts = in_streams(functools.partial(gradient_of, state.params, state.rest), batches)
-        return updated(state, totals, parts)
+        for batch_rows in rows:
+            batches = drawn(state, images, labels, batch_rows, seed)
+            parts = in_streams(functools.partial(gradient_of, state.params, state.rest), batches)
+            state, totals = updated(state, totals, parts)
+        return state, totals
 
     return in_parts
 
 
-def _put_back(network: Network, state: TrainState) -> None:
+def _computed_in(dtype: str | None, params: Any, rest: Any) -> tuple[Any, Any]:
+    """Return parameters and constants in the type that is computed in; None: as they are.
+
+    Those that are kept and updated stay in float32, as do the statistics of a normalisation.
+    """
+    if dtype is None:
+        return params, rest
+
+    def cast(variable: Any) -> Any:
+        value = variable[...]
+        computed = jnp.issubdtype(value.dtype, jnp.floating) and not isinstance(variable, nnx.BatchStat)
+        return variable.replace(value.astype(dtype)) if computed else variable
+
+    def is_variable(leaf: Any) -> bool:
+        return isinstance(leaf, nnx.Variable)
+
+    return jax.tree.map(cast, params, is_leaf=is_variable), jax.tree.map(cast, rest, is_leaf=is_variable)
+
+
+def put_back(network: Network, state: TrainState) -> None:
     """Give the network the trained weights; the moving average where there is one."""
     params = state.params if isinstance(state.average, tuple) else state.average
     nnx.update(network, jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, state.rest))

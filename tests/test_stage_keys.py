@@ -49,6 +49,7 @@ CHANGES = {
     "training.step_epochs": (3, "train"),
     "training.ema_decay": (0.9, "train"),
     "training.keep_epochs": ([1], "train"),
+    "training.dtype": ("bfloat16", "train"),
     "prediction.k": (4, "predict"),
     "prediction.mirror": (True, "predict"),
     "pairs.k": (2, "embed"),

@@ -21,6 +21,7 @@ from confemb.classifiers import make_network
 from confemb.errors import ConfembError
 from confemb.experiment import TrainingSection
 from confemb.training import train
+from confemb.training_together import train_together
 
 OPTIONS = {"widths": [8, 16], "shift": 1, "mirror": False}
 SETTINGS = TrainingSection(epochs=3, batch_size=16, learning_rate=0.1, weight_decay=0.001)
@@ -289,6 +290,62 @@ def test_which_part_is_ready_first_changes_no_bit(in_parts, watched, monkeypatch
 def test_a_lone_cpu_computes_whole_groups(batch_size, group, expected):
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("batch",))
     assert training._micro_batch(mesh, batch_size, group) == expected
+
+
+@pytest.fixture(scope="module")
+def small_settings():
+    return TrainingSection(epochs=3, batch_size=4, learning_rate=0.05, ema_decay=0.5, weight_decay=0.001)
+
+
+@pytest.fixture(scope="module")
+def stepwise(digits, small_settings, tmp_path_factory):
+    network = make(shift=0, norm_group=4)
+    few = without_ties(digits["train"])
+    history = train(network, few, few, small_settings, seed=0, checkpoint_folder=tmp_path_factory.mktemp("stepwise"))
+    return variables(network), history
+
+
+def assert_near(found, expected):
+    for name, value in expected.items():
+        assert np.linalg.norm(found[name] - value) <= 1e-3 * np.linalg.norm(value) + 1e-6, name
+
+
+def test_an_epoch_in_one_program_is_its_steps(stepwise, digits, small_settings, tmp_path, monkeypatch):
+    """As on accelerators; among its three steps nothing is reported."""
+    monkeypatch.setattr(training, "_steps_at_once", lambda steps_per_epoch: steps_per_epoch)
+    network, reports = make(shift=0, norm_group=4), []
+    few = without_ties(digits["train"])
+    history = train(network, few, few, small_settings, seed=0, checkpoint_folder=tmp_path, report=reports.append)
+    assert [report.step for report in reports] == [3, 6, 9]
+    columns = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
+    np.testing.assert_allclose(history[columns], stepwise[1][columns], rtol=1e-3)
+    assert_near(variables(network), stepwise[0])
+
+
+def test_networks_trained_together_are_those_trained_alone(stepwise, digits, small_settings, tmp_path):
+    few = without_ties(digits["train"])
+    networks = [
+        make_network("fast_cnn", (8, 8, 1), 10, seed=i, options=OPTIONS | {"shift": 0, "norm_group": 4}) for i in (0, 5)
+    ]
+    other = make_network("fast_cnn", (8, 8, 1), 10, seed=5, options=OPTIONS | {"shift": 0, "norm_group": 4})
+    histories = train_together(networks, few, few, small_settings, seeds=[0, 3])
+    expected = train(other, few, few, small_settings, seed=3, checkpoint_folder=tmp_path)
+    for history, alone in zip(histories, (stepwise[1], expected), strict=True):
+        assert history.columns.tolist() == alone.columns.tolist()
+        np.testing.assert_allclose(history.iloc[:, :-1], alone.iloc[:, :-1], rtol=1e-3)
+    assert_near(variables(networks[0]), stepwise[0])
+    assert_near(variables(networks[1]), variables(other))
+    assert np.abs(variables(networks[0])["head.kernel"] - variables(networks[1])["head.kernel"]).max() > 0.1
+
+
+def test_bfloat16_computes_near_float32_and_keeps_float32(stepwise, digits, small_settings, tmp_path):
+    network, few = make(shift=0, norm_group=4), without_ties(digits["train"])
+    settings = small_settings.model_copy(update={"dtype": "bfloat16"})
+    history = train(network, few, few, settings, seed=0, checkpoint_folder=tmp_path)
+    assert {value.dtype for value in variables(network).values()} == {np.dtype("float32")}
+    # 8 bits of mantissa: alike, but not the same.
+    assert history["train_loss"][0] != stepwise[1]["train_loss"][0]
+    np.testing.assert_allclose(history["train_loss"], stepwise[1]["train_loss"], rtol=0.05)
 
 
 def test_the_first_loss_computed_by_hand(in_parts, digits):

@@ -133,15 +133,18 @@ class GhostBatchNorm(nnx.Module):
         self.var = nnx.BatchStat(jnp.ones(features))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Normalise (N, H, W, C); a batch that is no multiple of the group is one group."""
+        """Normalise (N, H, W, C); a batch that is no multiple of the group is one group.
+
+        In float32, whichever type goes in and comes out.
+        """
         if self.use_running_average:
             return (x - self.mean[...]) * jax.lax.rsqrt(self.var[...] + self.epsilon) + self.bias[...]
         size = self.group if len(x) % self.group == 0 else len(x)
-        groups = x.reshape(-1, size, *x.shape[1:])
+        groups = x.reshape(-1, size, *x.shape[1:]).astype(jnp.float32)
         mean = groups.mean(axis=(1, 2, 3), keepdims=True)
         centred = groups - mean
         var = (centred * centred).mean(axis=(1, 2, 3), keepdims=True)
         keep = self.momentum
         self.mean[...] = keep * self.mean[...] + (1 - keep) * jax.lax.stop_gradient(mean.mean(axis=(0, 1, 2, 3)))
         self.var[...] = keep * self.var[...] + (1 - keep) * jax.lax.stop_gradient(var.mean(axis=(0, 1, 2, 3)))
-        return (centred * jax.lax.rsqrt(var + self.epsilon)).reshape(x.shape) + self.bias[...]
+        return (centred * jax.lax.rsqrt(var + self.epsilon)).reshape(x.shape).astype(x.dtype) + self.bias[...]

@@ -69,7 +69,7 @@ def jax_steps(name: str, options: dict[str, object], settings: TrainingSection, 
 
     def run() -> None:
         for batch in rows(settings, steps):
-            kept[:] = step(*kept, batch)
+            kept[:] = step(*kept, batch[None])
         jax.block_until_ready(kept)
 
     return run
