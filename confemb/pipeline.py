@@ -109,8 +109,7 @@ class Run:
     def up_to(self, until: Stage) -> str:
         """Run every stage up to `until` that is not done, and return what to print."""
         experiment, draft = self.experiment, self.draft
-        # Without what is not set, so that an option added to confemb leaves earlier results valid.
-        dumped = experiment.model_dump(mode="json", exclude_none=True)
+        dumped = self._dumped()
         draft.values = {
             "title": experiment.title,
             "description": experiment.description,
@@ -145,6 +144,17 @@ class Run:
         draft.publish()
         draft.discard()
         return "\n".join(f"{until}: {self.folder / name}" for name in draft.stages[until]["files"])
+
+    def untrained(self) -> tuple[TrainingStage, str] | None:
+        """Return the training and its key where it is still to be done; None where it is not, or there is none."""
+        if not isinstance(self.source, TrainedHere):
+            return None
+        key = self._keys(self._dumped())["train"]
+        return None if self.draft.reuse("train", key) else (self._training(), key)
+
+    def _dumped(self) -> dict[str, Any]:
+        """Return the experiment without what is not set, so that an option added to confemb leaves results valid."""
+        return self.experiment.model_dump(mode="json", exclude_none=True)
 
     def _keys(self, dumped: dict[str, Any]) -> dict[str, str]:
         """Return a hash for each stage of all that its outcome depends on."""

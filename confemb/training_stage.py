@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from confemb.classifier_sources import TrainedHere
+from confemb.classifiers import Network
 from confemb.datasets import Dataset
 from confemb.distributed import Team
 from confemb.draft import Draft
@@ -70,8 +71,6 @@ class TrainingStage:
 
     def train(self, key: str) -> None:
         """Train, going on at the last checkpoint of a stopped run, and record the stage "train"."""
-        import jax
-
         from confemb.training import StepReport, train
         from confemb.weights import save_weights
 
@@ -105,21 +104,48 @@ class TrainingStage:
                 keep=lambda epoch: save_weights(network, kept / EPOCH_WEIGHTS.format(epoch)),
                 team=self.team,
             )
-        save_weights(network, self.draft.new(WEIGHTS))
         epochs = [EPOCH_WEIGHTS.format(epoch) for epoch in settings.keep_epochs or ()]
         for name in epochs:
             self._copy(kept / name)
-        device = jax.devices()[0]
+        self.keep(key, network, history, files=epochs, seconds=time.monotonic() - started)
+        shutil.rmtree(checkpoints.parent, ignore_errors=True)
+
+    def keep(
+        self,
+        key: str,
+        network: Network,
+        history: pd.DataFrame,
+        *,
+        seconds: float,
+        files: Sequence[str] = (),
+        together: int | None = None,
+    ) -> None:
+        """Save a trained network and its history, and record the stage "train".
+
+        Args:
+            key: the stage's.
+            network: trained.
+            history: see `confemb.training.train`.
+            seconds: what it took.
+            files: names of further files of the stage.
+            together: how many networks were trained at once.
+        """
+        import jax
+
+        from confemb.weights import save_weights
+
+        save_weights(network, self.draft.new(WEIGHTS))
+        facts: dict[str, object] = {} if together is None else {"trained_together": together}
         self._record(
             key,
             history,
-            [WEIGHTS, *epochs],
-            seconds=round(time.monotonic() - started, 1),
+            [WEIGHTS, *files],
+            seconds=round(seconds, 1),
             training_seconds=round(float(history["seconds"].sum()), 1),
-            devices=f"{jax.device_count()} x {device.device_kind}",
+            devices=f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+            **facts,
             versions=versions(),
         )
-        shutil.rmtree(checkpoints.parent, ignore_errors=True)
 
     def test_again_where_needed(self, key: str) -> None:
         """Where the draft's training was measured on other pictures, let its history tell of these.

@@ -159,6 +159,23 @@ def test_retrain_trains_each_network_once(run, experiment, tmp_path, monkeypatch
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_networks_may_be_trained_together(run, refused, experiment, tmp_path, monkeypatch):
+    error = refused("retrain", experiment, "--networks", "2", "--together", "2", "--out", tmp_path / "x")
+    assert "networks that are trained together keep no epochs" in error
+    experiment.write_text(EXPERIMENT.replace("keep_epochs = [1]\n", ""))
+    assert run("train", experiment, "--set", "seed=1", "--out", tmp_path / "alone")[0] == 0
+    monkeypatch.setattr("confemb.training.train", lambda *_, **__: pytest.fail("trained alone"))
+    out = tmp_path / "study"
+    assert run("retrain", experiment, "--networks", "2", "--together", "2", "--out", out)[0] == 0
+    together, alone = (pd.read_csv(folder / "history.csv") for folder in (out / "network_01", tmp_path / "alone"))
+    np.testing.assert_allclose(together["train_loss"], alone["train_loss"], rtol=0.01)
+    before = {path: path.read_bytes() for path in out.glob("network_0[01]/*") if path.is_file()}
+    assert run("retrain", experiment, "--networks", "3", "--together", "3", "--out", out)[0] == 0
+    assert {path: path.read_bytes() for path in before} == before
+    manifests = [json.loads((out / f"network_0{i}" / "manifest.json").read_text()) for i in range(3)]
+    assert [manifest["stages"]["train"]["trained_together"] for manifest in manifests] == [2, 2, 1]
+
+
 def test_retrain_refuses_before_it_trains(refused, experiment, tmp_path, monkeypatch):
     monkeypatch.setattr("confemb.training.train", lambda *_, **__: pytest.fail("trained"))
     error = refused("retrain", experiment, "--networks", "2", "--out", tmp_path / "x", "--reference", "paper")

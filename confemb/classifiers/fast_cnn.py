@@ -18,7 +18,6 @@ from confemb.errors import unknown_name
 
 _WHITENING_PICTURES = 5000
 _HEAD_SCALE = 1 / 9
-_BIAS_RATE = 8.0
 
 
 class FastCnn(nnx.Module):
@@ -39,6 +38,8 @@ class FastCnn(nnx.Module):
         shift: int = 2,
         mirror: bool = True,
         norm_group: int = 16,
+        norm_momentum: float = 0.95,
+        bias_rate: float = 8.0,
         rngs: nnx.Rngs,
     ) -> None:
         """Draw the initial weights.
@@ -50,6 +51,8 @@ class FastCnn(nnx.Module):
             shift: pixels a picture is moved by at most while training.
             mirror: whether training mirrors pictures (not for digits, whose mirror image means nothing).
             norm_group: pictures to a group of batch normalisation.
+            norm_momentum: how much of its running statistics a step leaves, from 0 to 1.
+            bias_rate: how many times as fast as the kernels the biases learn.
             rngs: the source of the weights.
 
         Raises:
@@ -62,9 +65,13 @@ class FastCnn(nnx.Module):
             raise ValueError(f"shift must be from 0 to {min(height, width) - 1} pixels for these pictures")
         if norm_group < 1:
             raise ValueError("norm_group must be at least 1 picture")
+        if not 0 <= norm_momentum < 1:
+            raise ValueError("norm_momentum must be at least 0 and below 1")
+        if not bias_rate > 0:
+            raise ValueError("bias_rate must be above 0")
         if min(height, width) - 1 < 2 ** len(widths):
             raise ValueError(f"{len(widths)} blocks need pictures larger than {2 ** len(widths)} pixels a side")
-        self.shift, self.mirror, self.group = shift, mirror, norm_group
+        self.shift, self.mirror, self.group, self.bias_rate = shift, mirror, norm_group, bias_rate
         self.input_mean = Constant(jnp.zeros(channels))
         self.input_deviation = Constant(jnp.ones(channels))
         filters = 2 * 2 * 2 * channels
@@ -78,7 +85,7 @@ class FastCnn(nnx.Module):
                 self.convs.append(
                     nnx.Conv(block_inputs, outputs, (3, 3), use_bias=False, kernel_init=_identity_first, rngs=rngs)
                 )
-                self.norms.append(GhostBatchNorm(outputs, group=norm_group))
+                self.norms.append(GhostBatchNorm(outputs, group=norm_group, momentum=norm_momentum))
             inputs = outputs
         self.head = nnx.Linear(inputs, class_count, use_bias=False, kernel_init=nnx.initializers.normal(1.0), rngs=rngs)
 
@@ -146,8 +153,8 @@ class FastCnn(nnx.Module):
         return path[-1] == "kernel"
 
     def learning_rate_scale(self, path: tuple[Any, ...]) -> float:
-        """The biases of the normalisations learn eight times as fast."""
-        return _BIAS_RATE if path[-1] == "bias" else 1.0
+        """The biases of the normalisations learn `bias_rate` times as fast."""
+        return self.bias_rate if path[-1] == "bias" else 1.0
 
 
 def _identity_first(

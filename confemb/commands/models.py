@@ -21,6 +21,9 @@ def retrain(
     networks: Annotated[int, typer.Option(min=2, help="How many networks to train.")],
     out: Annotated[Path, typer.Option("--out", help="The folder of the study; each network gets one within.")],
     references: References = None,
+    together: Annotated[
+        int, typer.Option(min=1, help="How many to train at once: for an accelerator that one does not fill.")
+    ] = 1,
     overrides: Overrides = None,
 ) -> None:
     """Train an experiment's classifier several times, and show how far its similarities depend on that."""
@@ -33,7 +36,7 @@ def retrain(
 
     found = load_experiment(experiment, overrides)
     chosen = _references(references, found.report.references)
-    folders = train_networks(found, networks, out, references=list(chosen))
+    folders = train_networks(found, networks, out, references=list(chosen), together=together)
     retraining = collect_networks(
         folders,
         title=found.title,

@@ -77,12 +77,13 @@ def test_a_black_border_is_not_taken_in_by_the_shift(network, images):
 
 
 def test_options_are_used(images):
-    options = {"widths": [8], "shift": 0, "mirror": False, "norm_group": 5}
+    options = {"widths": [8], "shift": 0, "mirror": False, "norm_group": 5, "norm_momentum": 0.6, "bias_rate": 64.0}
     plain = make_network("fast_cnn", (10, 10, 3), 4, seed=0, options=options)
     plain.fit_input(images)
     some = jnp.asarray(images[:6])
     np.testing.assert_array_equal(plain.augment(jax.random.key(0), some), plain.prepare(some))
-    assert plain.norms[0].group == 5
+    assert (plain.norms[0].group, plain.norms[0].momentum) == (5, 0.6)
+    assert plain.learning_rate_scale(("norms", 0, "bias")) == 64.0
 
 
 def test_pictures_that_are_too_small_are_refused():
@@ -103,6 +104,8 @@ def test_pictures_that_are_too_small_are_refused():
         ({"shift": -1}, "shift must be"),
         ({"shift": 10}, "shift must be"),
         ({"norm_group": 0}, "norm_group must be"),
+        ({"norm_momentum": 1.0}, "norm_momentum must be"),
+        ({"bias_rate": 0.0}, "bias_rate must be"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
