@@ -5,6 +5,7 @@
 #   make torture                kill, fill up, feed rubbish to and run twice everything; 20 minutes on 2 cores
 #   make versions               the tests with the lowest and highest versions of what confemb needs
 #   make bench                  the benchmarks on the CPU, under 20 minutes; into reports/benchmarks
+#   make bench-accelerator      those for a GPU (not run on one yet); needs JAX and PyTorch for it in .venv
 #   make run PYTHON=python3.12  with a Python of your choice
 
 # The first that really runs (a shim may be there and fail), is new enough and can make environments.
@@ -17,7 +18,7 @@ endif
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper test test-slow lint bench clean
+.PHONY: run paper test test-slow torture versions lint bench bench-accelerator clean
 
 run: .venv/installed
 	$(BIN)/confemb run digits
@@ -49,6 +50,10 @@ BENCHMARKS := startup counting_pairs skipgram embed_imagenet many_classes cost_c
 
 bench: .venv/installed-bench
 	@for name in $(BENCHMARKS); do $(BIN)/python experiments/benchmarks/$$name.py || exit 1; done
+
+bench-accelerator: .venv/installed
+	$(BIN)/python experiments/benchmarks/accelerator.py
+	$(BIN)/python experiments/benchmarks/report.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,9 @@
 """The ratios that the benchmarks print."""
 
+import os
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +54,16 @@ def test_memory_is_what_a_call_takes(ratios):
     total, mib = ratios.alone(np.ones, 40 * 2**20 // 8)
     assert total.sum() == 40 * 2**20 // 8
     assert 35 < mib < 120
+
+
+@pytest.mark.slow
+def test_what_wants_an_accelerator_runs_through_on_a_cpu(tmp_path):
+    if not BENCHMARKS.is_dir():
+        pytest.skip("the benchmarks are not here")
+    command = [sys.executable, BENCHMARKS / "accelerator.py", "--smoke", "--out", tmp_path]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(BENCHMARKS.parents[1])})
+    parts = ["cifar10", "retraining"] + ["resnet50"] * (find_spec("torch") is not None)
+    tables = [pd.read_csv(tmp_path / f"accelerator_{part}.csv") for part in parts]
+    assert all((table["backend"] == "cpu").all() and table["device"].str.contains(" x cpu").all() for table in tables)
+    assert tables[0]["accuracy, mean"][0] > 0.2
+    assert tables[1]["networks"].tolist() == [2, 2]

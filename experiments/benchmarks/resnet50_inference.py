@@ -3,10 +3,9 @@
     python experiments/benchmarks/resnet50_inference.py [--batch 16] [--rounds 5] [--threads N] [--csv FILE]
 
 Needs the extra `torch`; ONNX Runtime takes part where `onnx` and `onnxruntime` are installed. Weights are random, speed
-does not depend on them. On a CPU, PyTorch runs eagerly in float32, as it comes and with channels last, and ONNX Runtime
-runs the same network, exported. On a GPU confemb and PyTorch run in bfloat16, PyTorch compiled as well.
-On a CPU confemb's is the product's own path, `FlaxClassifier`, which folds the normalisations and computes 2 pictures
-at a time on each core. The ratio is to PyTorch eager as it comes.
+does not depend on them. PyTorch runs eagerly in float32, as it comes and with channels last, and ONNX Runtime runs the
+same network, exported. confemb's is the product's own path, `FlaxClassifier`, which folds the normalisations and
+computes 2 pictures at a time on each core. The ratio is to PyTorch eager as it comes. For GPUs: accelerator.py.
 """
 
 import io
@@ -16,16 +15,12 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
-from flax import nnx
 from ratios import arguments, cores, in_turns, publish
 
 from confemb.adapters.flax import FlaxClassifier
 from confemb.classifiers import make_network
-from confemb.classifiers.convolution import fold_batch_norm
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "classifiers"))
 from torch_networks import ResNet
@@ -33,36 +28,26 @@ from torch_networks import ResNet
 SIZE = 224
 
 
-def jax_runs(inputs: np.ndarray, gpu: bool) -> dict[str, Callable[[], object]]:
-    """Return what runs confemb's network once; on a GPU in bfloat16, with its input there, as PyTorch has it."""
+def confemb_runs(inputs: np.ndarray) -> dict[str, Callable[[], object]]:
+    """Return what runs confemb's network once."""
     network = make_network("resnet50", (SIZE, SIZE, 3), 1000, seed=0, options={})
-    if not gpu:
-        classifier = FlaxClassifier(network, [f"class {i}" for i in range(1000)], prepare=lambda batch: batch)
-        return {"confemb": lambda: classifier.scores(inputs)}
-    runs = {}
-    for label, variant in {"confemb": network, "confemb, folded": fold_batch_norm(network)}.items():
-        graph, state = nnx.split(variant)
-        state = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), state)
-        logits = jax.jit(lambda state, x, graph=graph: nnx.merge(graph, state, copy=True)(x))
-        placed = jax.device_put(jnp.asarray(inputs, jnp.bfloat16))
-        runs[label] = lambda logits=logits, state=state, placed=placed: logits(state, placed).block_until_ready()
-    return runs
+    classifier = FlaxClassifier(network, [f"class {i}" for i in range(1000)], prepare=lambda batch: batch)
+    return {"confemb": lambda: classifier.scores(inputs)}
 
 
-def torch_runs(inputs: np.ndarray, device: str) -> dict[str, Callable[[], object]]:
+def torch_runs(inputs: np.ndarray) -> dict[str, Callable[[], object]]:
     """Return what runs PyTorch's network once, in the ways that its users do."""
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    images = torch.tensor(inputs).permute(0, 3, 1, 2).contiguous().to(device, dtype)
-    network = ResNet("resnet50", 1000).eval().to(device, dtype)
-    last = ResNet("resnet50", 1000).eval().to(device, dtype).to(memory_format=torch.channels_last)
-    variants = {"PyTorch eager": (network, images)}
-    variants["PyTorch eager, channels last"] = (last, images.to(memory_format=torch.channels_last))
-    if device == "cuda":
-        variants["PyTorch compiled, channels last"] = (torch.compile(last), variants["PyTorch eager, channels last"][1])
+    images = torch.tensor(inputs).permute(0, 3, 1, 2).contiguous()
+    network = ResNet("resnet50", 1000).eval()
+    last = ResNet("resnet50", 1000).eval().to(memory_format=torch.channels_last)
+    variants = {
+        "PyTorch eager": (network, images),
+        "PyTorch eager, channels last": (last, images.to(memory_format=torch.channels_last)),
+    }
 
     def once(network: torch.nn.Module, x: torch.Tensor) -> None:
         with torch.inference_mode():
-            network(x)["logits"].cpu()
+            network(x)["logits"].numpy()
 
     return {label: lambda pair=pair: once(*pair) for label, pair in variants.items()}
 
@@ -101,18 +86,13 @@ def onnx_runs(inputs: np.ndarray, threads: int) -> dict[str, Callable[[], object
 def main() -> None:
     given = arguments(__doc__, batch=16, rounds=5, threads=cores())
     torch.set_num_threads(given.threads)
-    gpu = jax.default_backend() == "gpu"
     inputs = np.random.default_rng(0).normal(size=(given.batch, SIZE, SIZE, 3)).astype(np.float32)
-    runs = torch_runs(inputs, "cuda" if gpu else "cpu")
-    runs |= {} if gpu else onnx_runs(inputs, given.threads)
-    runs |= jax_runs(inputs, gpu)
+    runs = torch_runs(inputs) | onnx_runs(inputs, given.threads) | confemb_runs(inputs)
     table = in_turns(runs, peer="PyTorch eager", rounds=given.rounds, work=given.batch)
     if "ONNX Runtime" in runs:
         seconds = table.set_index("what")["seconds"]
         table["times as fast as ONNX Runtime"] = (seconds["ONNX Runtime"] / seconds).to_numpy()
-    where = jax.devices()[0].device_kind if gpu else "CPU"
-    title = f"ResNet-50, batch {given.batch}, {where}, pictures per second"
-    publish("resnet50_gpu" if gpu else "resnet50", title, table, csv=given.csv)
+    publish("resnet50", f"ResNet-50, batch {given.batch}, pictures per second", table, csv=given.csv)
 
 
 if __name__ == "__main__":

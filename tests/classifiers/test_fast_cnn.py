@@ -5,6 +5,7 @@ import pytest
 from flax import nnx
 
 from confemb.classifiers import make_network
+from confemb.classifiers.fast_cnn import _mean_and_deviation
 from confemb.errors import ConfembError
 
 
@@ -28,6 +29,13 @@ def test_prepared_channels_have_mean_0_and_deviation_1(network, images):
     prepared = np.asarray(network.prepare(jnp.asarray(images)))
     np.testing.assert_allclose(prepared.mean(axis=(0, 1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(prepared.std(axis=(0, 1, 2)), 1, atol=1e-4)
+
+
+def test_mean_and_deviation_are_those_of_numpy():
+    images = np.random.default_rng(0).integers(0, 256, (2500, 3, 2, 2), dtype=np.uint8)
+    mean, deviation = _mean_and_deviation(images)
+    np.testing.assert_allclose(mean, images.mean(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(deviation, images.std(axis=(0, 1, 2)), rtol=1e-12)
 
 
 def test_whitened_patches_have_unit_covariance(network, images):
