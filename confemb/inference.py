@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from confemb.classifiers import Network
-from confemb.classifiers.convolution import fold_batch_norm, has_batch_norm
+from confemb.classifiers.convolution import fold_batch_norm, for_cpu, has_batch_norm
 from confemb.datasets import Dataset
 from confemb.streams import ON_ONE_CORE, in_streams
 
@@ -69,7 +69,8 @@ def compiled_logits(network: Any, *, mirror: bool = False) -> CompiledLogits:
     """
     mesh = Mesh(np.array(jax.devices()), ("batch",))
     by_batch = NamedSharding(mesh, PartitionSpec("batch"))
-    graph, state = nnx.split(fold_batch_norm(network) if has_batch_norm(network) else network)
+    faster = fold_batch_norm(network) if has_batch_norm(network) else network
+    graph, state = nnx.split(for_cpu(faster) if jax.default_backend() == "cpu" else faster)
     everywhere = NamedSharding(mesh, PartitionSpec())
     state = jax.tree.map(lambda value: _placed(value, everywhere), state)
 
@@ -84,7 +85,7 @@ def compiled_logits(network: Any, *, mirror: bool = False) -> CompiledLogits:
         part = min(_part(network, batch), size)
         filled = _filled(batch, -(-max(len(batch), 1) // part) * part)
         pieces = [(filled[i : i + part],) for i in range(0, len(filled), part)]
-        found = in_streams(functools.partial(_on_one_core, graph, mirror, layer, state), pieces)
+        found = in_streams(functools.partial(_on_one_core, graph, mirror, layer), (state,), pieces)
         return np.concatenate(found)[: len(batch)]
 
     return in_parts if mesh.size == 1 and mesh.devices.flat[0].platform == "cpu" else sharded

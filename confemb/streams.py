@@ -1,20 +1,29 @@
 """Streams of work on CPUs: one for each core, with a small part of a batch in it.
 
-XLA spreads a convolution over all cores, which costs more than half of the speed that one core has alone with a part
+XLA spreads an operation over all cores, which costs more than half of the speed that one core has alone with a part
 that fits its caches. So a batch is cut into parts, each part's program runs on one core from its beginning to its end,
-and threads take the parts one after the other. Which thread takes a part does not touch its result.
+and threads take the parts one after the other. Every thread has a device of its own, whose programs are compiled for
+one core: which thread takes a part, and how many cores there are, do not touch its result.
 """
 
-import functools
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import jax
+from jaxlib import xla_client
 
-# For jax.jit: the program's operations stay on the core that runs it.
+# For jax.jit: convolutions and matrix products stay on the thread that runs the program.
 ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False}
+
+# How many threads XLA's CPU client starts, and for how many a program's other operations are compiled.
+_CLIENT_THREADS = "PJRT_NPROC"
+_making = threading.Lock()
+_own = threading.local()
 
 
 def cores() -> int:
@@ -22,15 +31,53 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@functools.cache
+def in_streams(function: Callable[..., Any], shared: tuple[Any, ...], parts: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Return `function(*shared, *part)` of every part, in their order, computed on as many cores as there are.
+
+    Args:
+        function: compiled with `jax.jit`, with the compiler options `ON_ONE_CORE`.
+        shared: what goes into every call: pytrees of arrays.
+        parts: pytrees of arrays of their own for each call.
+
+    Returns:
+        Pytrees of arrays on JAX's default device.
+    """
+    default = jax.devices()[0]
+    waiting = deque(enumerate(parts))
+    results: list[Any] = [None] * len(parts)
+
+    def stream() -> None:
+        device = _own_device()
+        placed = jax.device_put(shared, device)
+        while waiting:
+            try:
+                number, part = waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            result = jax.block_until_ready(function(*placed, *jax.device_put(part, device)))
+            results[number] = jax.device_put(result, default)
+
+    for running in [_threads().submit(stream) for _ in range(min(cores(), len(parts)))]:
+        running.result()
+    return results
+
+
+@cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), thread_name_prefix="confemb-stream")
 
 
-def in_streams(function: Callable[..., Any], parts: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Return `function(*part)` of every part, in their order, computed on as many cores as there are."""
-
-    def whole(part: tuple[Any, ...]) -> Any:
-        return jax.block_until_ready(function(*part))
-
-    return list(_threads().map(whole, parts))
+def _own_device() -> jax.Device:
+    """Return this thread's device: the computer's memory and one core, with a client that has no other thread."""
+    if not hasattr(_own, "device"):
+        with _making:
+            before = os.environ.get(_CLIENT_THREADS)
+            os.environ[_CLIENT_THREADS] = "1"
+            try:
+                _own.device = xla_client.make_cpu_client(asynchronous=False).devices()[0]
+            finally:
+                if before is None:
+                    del os.environ[_CLIENT_THREADS]
+                else:
+                    os.environ[_CLIENT_THREADS] = before
+    return _own.device

@@ -320,7 +320,7 @@ def make_step(
     ) -> tuple[TrainState, jax.Array]:
         for batch_rows in rows:
             batches = drawn(state, images, labels, batch_rows, seed)
-            parts = in_streams(functools.partial(gradient_of, state.params, state.rest), batches)
+            parts = in_streams(gradient_of, (state.params, state.rest), batches)
             state, totals = updated(state, totals, parts)
         return state, totals
 

@@ -1,8 +1,11 @@
 import threading
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from confemb.streams import cores, in_streams
+from confemb.streams import ON_ONE_CORE, cores, in_streams
 
 
 def test_results_keep_their_order():
@@ -11,15 +14,46 @@ def test_results_keep_their_order():
     done = [threading.Event() for _ in range(count + 1)]
     done[count].set()
 
-    def call(number, factor):
-        assert done[number + 1].wait(timeout=60)
-        done[number].set()
+    def call(factor, number):
+        assert done[int(number) + 1].wait(timeout=60)
+        done[int(number)].set()
         return number * factor
 
-    assert in_streams(call, [(number, 10) for number in range(count)]) == [10 * number for number in range(count)]
-    assert in_streams(call, []) == []
+    parts = [(jnp.asarray(number),) for number in range(count)]
+    assert in_streams(call, (jnp.asarray(10),), parts) == [10 * number for number in range(count)]
+    assert in_streams(call, (), []) == []
+
+
+def test_results_are_on_the_default_device_and_work_on_others():
+    seen = []
+
+    @jax.jit
+    def double(factor, value):
+        return {"twice": factor * value}
+
+    def call(factor, value):
+        seen.append(value.devices())
+        return double(factor, value)
+
+    found = in_streams(call, (jnp.asarray(2.0),), [(np.arange(3.0) + i,) for i in range(4)])
+    np.testing.assert_array_equal([result["twice"] for result in found], 2 * (np.arange(3.0) + np.arange(4)[:, None]))
+    assert {device for result in found for device in result["twice"].devices()} == {jax.devices()[0]}
+    assert all(devices.isdisjoint({jax.devices()[0]}) for devices in seen)
+
+
+def test_programs_are_compiled_for_one_core():
+    # With more, XLA cuts the larger loops into parts for the threads of its pool.
+    programs = []
+    function = jax.jit(lambda x: jnp.tanh(x).sum(), compiler_options=ON_ONE_CORE)
+
+    def call(x):
+        programs.append(function.lower(x).compile().as_text())
+        return function(x)
+
+    in_streams(call, (), [(jnp.ones((1000, 1000)),)])
+    assert "outer_dimension_partitions" not in programs[0].replace('outer_dimension_partitions":[]', "")
 
 
 def test_a_failure_comes_through():
     with pytest.raises(ZeroDivisionError):
-        in_streams(lambda number: 1 // number, [(1,), (0,)])
+        in_streams(lambda number: 1 // int(number), (), [(jnp.asarray(1),), (jnp.asarray(0),)])

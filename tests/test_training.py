@@ -20,6 +20,7 @@ from confemb.checkpoints import Checkpoints
 from confemb.classifiers import make_network
 from confemb.errors import ConfembError
 from confemb.experiment import TrainingSection
+from confemb.streams import in_streams
 from confemb.training import train
 from confemb.training_together import train_together
 
@@ -272,9 +273,9 @@ def test_a_batch_in_parts_is_a_batch_at_once(in_parts, watched):
 
 
 def test_which_part_is_ready_first_changes_no_bit(in_parts, watched, monkeypatch):
-    def last_first(gradient, parts):
+    def last_first(gradient, shared, parts):
         assert len(parts) == 3
-        return [gradient(*part) for part in parts[::-1]][::-1]
+        return in_streams(gradient, shared, parts[::-1])[::-1]
 
     monkeypatch.setattr(training, "in_streams", last_first)
     _, history, states = watched(4)

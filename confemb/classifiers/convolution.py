@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from confemb.classifiers import winograd
+
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     """Return the convolution of (N, H, W, C) with an HWIO kernel, zeros around.
@@ -19,6 +21,27 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.
     )
 
 
+def convolve_3x3(x: jax.Array, kernel: jax.Array, *, even: bool = False) -> jax.Array:
+    """Return the convolution of (N, H, W, C) with a 3x3 HWIO kernel, one row and column of zeros around.
+
+    With `even`, the last of an odd number of rows or columns may be left out: for a pooling by 2, which drops it.
+    """
+    if jax.default_backend() == "cpu" and _many_channels(kernel):
+        products, direct = 16.0, 9.0
+        for length in x.shape[1:3]:
+            outputs = length - length % 2 if even else length
+            products, direct = products * -(-outputs // 2), direct * outputs
+        if products <= 0.6 * direct:
+            return winograd.convolve(x, kernel, even)
+    return convolve(x, kernel, 1, 1)
+
+
+def _many_channels(kernel: jax.Array) -> bool:
+    """Tell whether the matrix products of a 3x3 convolution take more time on a core than Winograd's sums."""
+    *_, inputs, outputs = kernel.shape
+    return min(inputs, outputs) >= 32 and max(inputs, outputs) >= 64
+
+
 class Conv(nnx.Module):
     """A convolution with explicit, symmetric padding, which is what PyTorch's weights need ("SAME" is lopsided)."""
 
@@ -28,12 +51,16 @@ class Conv(nnx.Module):
         """Draw a (size, size, inputs, outputs) kernel; the bias is zero."""
         self.stride, self.padding = stride, padding
         self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), (size, size, inputs, outputs)))
-        # Marked as data, so that folding a normalisation in can add it.
+        # Marked as data, so that folding a normalisation in can add it, and `for_cpu` the other.
         self.bias = nnx.data(nnx.Param(jnp.zeros(outputs)) if bias else None)
+        self.transformed = nnx.data(None)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return (N, H', W', outputs) of (N, H, W, inputs)."""
-        x = convolve(x, self.kernel[...], self.stride, self.padding)
+        if self.transformed is None:
+            x = convolve(x, self.kernel[...], self.stride, self.padding)
+        else:
+            x = winograd.convolve_transformed(x, self.transformed)
         return x if self.bias is None else x + self.bias[...]
 
 
@@ -103,3 +130,19 @@ def fold_batch_norm(network: Any) -> Any:
             module.conv.bias = nnx.Param(bias * a + b)
             module.norm = None  # type: ignore[assignment]  # flax types nnx.data as what it is given
     return folded
+
+
+def for_cpu(network: Any) -> Any:
+    """Return a copy of a network whose 3x3 convolutions are computed by Winograd's method, where that pays.
+
+    The kernels are transformed here, once. It gives the same output, to rounding.
+    """
+    changed = nnx.clone(network)
+    for _, module in nnx.iter_modules(changed):
+        if isinstance(module, Conv) and module.stride == module.padding == 1:
+            kernel = module.kernel[...]
+            if kernel.shape[:2] == (3, 3) and _many_channels(kernel):
+                square = winograd.transform_kernel(kernel)
+                module.transformed = nnx.List([nnx.List([nnx.Param(array) for array in row]) for row in square])
+                module.kernel = None
+    return changed
