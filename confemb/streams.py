@@ -74,7 +74,7 @@ def _own_device() -> jax.Device:
             before = os.environ.get(_CLIENT_THREADS)
             os.environ[_CLIENT_THREADS] = "1"
             try:
-                _own.device = xla_client.make_cpu_client(asynchronous=False).devices()[0]
+                _own.device = xla_client.make_cpu_client(asynchronous=False).devices()[0]  # type: ignore[attr-defined]
             finally:
                 if before is None:
                     del os.environ[_CLIENT_THREADS]

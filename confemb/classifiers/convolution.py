@@ -142,7 +142,7 @@ def for_cpu(network: Any) -> Any:
         if isinstance(module, Conv) and module.stride == module.padding == 1:
             kernel = module.kernel[...]
             if kernel.shape[:2] == (3, 3) and _many_channels(kernel):
-                square = winograd.transform_kernel(kernel)
-                module.transformed = nnx.List([nnx.List([nnx.Param(array) for array in row]) for row in square])
-                module.kernel = None
+                rows = [nnx.List(map(nnx.Param, row)) for row in winograd.transform_kernel(kernel)]
+                module.transformed = nnx.List(rows)  # type: ignore[assignment]  # flax types nnx.data as what it is given
+                module.kernel = None  # type: ignore[assignment]
     return changed
