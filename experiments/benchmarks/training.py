@@ -16,11 +16,19 @@ that was busy with other work (paper_cnn, pictures a second; PyTorch did 1,214):
 * 1,298: parts of 16 as programs of their own; the pooling's gradient picked by the winner's place; the power of the
   local response normalisation from square roots; the first pooling before bias and rectifier.
 
-By the pictures in a part (a simpler trial): 8, 1,383; 16, 1,472; 32, 1,399; 64, 1,195. A convolution's gradient by its
-kernel reaches 105 to 178 GFLOP/s on 16 pictures and 85 to 150 on 64 (a matrix product: 250), which is part of what
-fast_cnn loses where it normalises over 64 pictures at once. With little effect (within 8 %, as much as two measurements
-differ): 512-bit vectors, fast minima, fast math, oneDNN, another scheduler, an allocator that keeps its memory. Slower:
-XLA's older emitter of fusions (-13 %), and YNNPACK (-16 %).
+By the pictures in a part (a simpler trial): 8, 1,383; 16, 1,472; 32, 1,399; 64, 1,195. With little effect (within 8 %,
+as much as two measurements differ): 512-bit vectors, fast minima, fast math, oneDNN, another scheduler, an allocator
+that keeps its memory. Slower: XLA's older emitter of fusions (-13 %).
+
+Two such programs at once in XLA's one CPU client lose a fifth of their time: loops and library calls are cut for the
+client's pool of threads, and wait there for the other program's. A gradient of fast_cnn took 12.9 ms alone and 16.5 ms
+beside another; with a client for each core, compiled for one thread, 13.4 and 14.6 (paper_cnn: 9.4, 13.2; 9.6, 10.3).
+
+Of fast_cnn's 13.4 ms, its 2x2 whitening took 1.1 (8 GFLOP/s; as a product of patches .1), and its other convolutions
+9.4, at 130 to 250 GFLOP/s (a matrix product: 250). Winograd's F(2x2, 3x3) makes a layer's three convolutions faster
+where there are channels enough (64 to 128 on 7x7: 1.67 to .67 ms, with the row and column left out that pooling drops;
+32 to 64 on 15x15: 1.82 to 1.19) and slower where not (24 to 32 on 31x31: 3.6 to 4.8). The kernel's gradient as one
+product of patches or as nine of shifted pictures was 20 to 100 % slower than as a convolution, with few channels.
 """
 
 from collections.abc import Callable
