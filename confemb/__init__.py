@@ -87,7 +87,7 @@ if TYPE_CHECKING:
     from confemb.uncertainty import Uncertainty, choose_effort, measure_uncertainty
     from confemb.unknown import auroc, fit_profile, score_pictures
     from confemb.wordnet import open_wordnet
-    from confemb.words.activations import NetworkActivations
+    from confemb.words.activations import ClassifierActivations, NetworkActivations
     from confemb.words.sources import CallablePictures, FolderPictures
     from confemb.words.vectors import WordVectors
     from confemb.words.visual import visual_vectors
@@ -105,6 +105,7 @@ __all__ = [
     "CellResampling",
     "ClassEmbedding",
     "Classifier",
+    "ClassifierActivations",
     "ClassifierEmbedder",
     "ClassifierFeatures",
     "ClassifierWeights",
@@ -233,6 +234,7 @@ _MODULES = {
     "CellResampling": "confemb.bootstrap",
     "ClassEmbedding": "confemb.embedding",
     "Classifier": "confemb.classification",
+    "ClassifierActivations": "confemb.words.activations",
     "ClassifierEmbedder": "confemb.embedders",
     "ClassifierFeatures": "confemb.embedders.features",
     "ClassifierWeights": "confemb.embedders.weights",

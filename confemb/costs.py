@@ -62,11 +62,6 @@ def least_cost_decisions(probs: np.ndarray, costs: np.ndarray) -> np.ndarray:
     return expected_costs(probs, costs).argmin(axis=1)
 
 
-def mean_cost(labels: np.ndarray, decisions: np.ndarray, costs: np.ndarray) -> float:
-    """Return the mean cost of N decisions; the same as (confusion matrix * costs).sum() / N, rows the true classes."""
-    return float(np.asarray(costs, np.float64)[np.asarray(labels), np.asarray(decisions)].mean())
-
-
 def save_costs(costs: np.ndarray, class_names: tuple[str, ...], path: str | os.PathLike[str]) -> None:
     """Write a square CSV, class names as header and first column, nine decimals; neutral as `save_matrix`."""
     names = csv_cells(class_names)

@@ -9,12 +9,11 @@ import numpy as np
 from confemb.embedding import EmbeddingRuns, cosines
 from confemb.errors import ConfembError
 from confemb.files import whole_file
+from confemb.intervals import fisher_z
 from confemb.similarity import SimilarityMatrix
 from confemb.statistics import Basins, find_basins, pair_square, rank_correlations
 
 NETWORKS = "networks.npz"
-# Fisher's transformation has no value at a cosine of 1 (or -1).
-_NEAREST_TO_ONE = 1.0 - 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +78,7 @@ def prediction_interval(values: np.ndarray, *, level: float = 0.95) -> tuple[np.
     """
     from scipy import stats
 
-    z = np.arctanh(np.clip(values.astype(np.float64), -_NEAREST_TO_ONE, _NEAREST_TO_ONE))
+    z = fisher_z(values)
     count = len(z)
     half = stats.t.ppf((1 + level) / 2, count - 1) * z.std(axis=0, ddof=1) * np.sqrt(1 + 1 / count)
     return np.tanh(z.mean(axis=0) - half), np.tanh(z.mean(axis=0) + half)

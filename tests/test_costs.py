@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confemb.costs import cost_matrix, least_cost_decisions, mean_cost, save_costs
+from confemb.costs import cost_matrix, least_cost_decisions, save_costs
 from confemb.errors import ConfembError
 from confemb.similarity import SimilarityMatrix
 
@@ -51,17 +51,7 @@ def test_deciding_by_cost_costs_less_where_the_probabilities_are_true():
     labels = (generator.random((20_000, 1)) > probs.cumsum(axis=1)).sum(axis=1)
     costs = cost_matrix(SIMILARITY)
     by_cost, by_probability = least_cost_decisions(probs, costs), probs.argmax(axis=1)
-    assert mean_cost(labels, by_cost, costs) < mean_cost(labels, by_probability, costs)
-
-
-def test_the_mean_cost_is_scikit_learns_confusion_matrix_times_costs():
-    from sklearn.metrics import confusion_matrix
-
-    generator = np.random.default_rng(2)
-    labels, decisions = generator.integers(3, size=(2, 500))
-    costs = cost_matrix(SIMILARITY)
-    confusions = confusion_matrix(labels, decisions, labels=[0, 1, 2])
-    assert mean_cost(labels, decisions, costs) == pytest.approx((confusions * costs).sum() / 500)
+    assert costs[labels, by_cost].mean() < costs[labels, by_probability].mean()
 
 
 def test_costs_are_written_as_a_square_table(tmp_path):

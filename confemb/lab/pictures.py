@@ -10,16 +10,24 @@ import numpy as np
 from confemb.datasets import Progress
 from confemb.datasets.image_folder import ALL, class_order, scan_folder
 from confemb.errors import ConfembError, quoted_list
-from confemb.files import make_folder, read_bytes, whole_file, write_json, write_text
+from confemb.files import make_folder, read_bytes, whole_file, write_json
 from confemb.lab.labelled import LabelledVectors
 from confemb.npz import read_arrays
 from confemb.provenance import stage_key
-from confemb.words.activations import BATCH_SIZE, Activations, Broken, Clock, stream_vectors
+from confemb.words.activations import (
+    BATCH_SIZE,
+    SKIPPED,
+    Activations,
+    Broken,
+    Clock,
+    list_skipped,
+    stream_vectors,
+)
 from confemb.words.sources import word_of
 
 # Pictures whose vectors are put on disk together: what a stopped run loses at most.
 PICTURES_IN_PART = 256
-PARTS, SKIPPED, MANIFEST = ".parts", ".skipped.tsv", ".json"
+PARTS, MANIFEST = ".parts", ".json"
 _ARRAYS = ("vectors", "rows", "reasons")
 
 
@@ -168,12 +176,7 @@ def _write_about(out: Path, found: PictureEmbeddings, activations: Activations, 
         "classes": counts,
     }
     write_json(out.with_name(out.name + MANIFEST), about)
-    listed = out.with_name(out.name + SKIPPED)
-    if found.skipped:
-        lines = ["\t".join(" ".join(cell.split()) for cell in each) for each in found.skipped]
-        write_text(listed, "\n".join(["picture\treason", *lines]) + "\n")
-    else:
-        listed.unlink(missing_ok=True)
+    list_skipped(out, ["picture", "reason"], found.skipped)
 
 
 def summary(found: PictureEmbeddings, out: str | Path) -> str:

@@ -97,11 +97,6 @@ class Analysis:
         return self.compared[0].similarity.found if self.compared else None
 
     @property
-    def counts_agreement(self) -> Agreement | None:
-        """How well the plain counts agree with the first reference; None without one."""
-        return self.compared[0].counts.found if self.compared else None
-
-    @property
     def class_names(self) -> tuple[str, ...]:
         """The K class names."""
         return self.runs.similarity.class_names

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from confemb.classification import Classifier, open_classifier
 from confemb.datasets.pictures import decode_picture, resize_and_crop
 from confemb.errors import ConfembError, unknown_name
+from confemb.files import write_text
 from confemb.words.sources import Picture
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from confemb.pretrained import Pretrained
 
 BATCH_SIZE = 16
+# Added to the name of a file of vectors: the list of the pictures that gave none.
+SKIPPED = ".skipped.tsv"
 DECODING_THREADS = 2
 # Batches that are decoded ahead.
 AHEAD = 3
@@ -237,3 +240,13 @@ def _vectors(activations: Activations, pictures: list[np.ndarray]) -> np.ndarray
             "they must be (pictures, numbers)."
         )
     return vectors
+
+
+def list_skipped(out: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write the pictures that gave no vector beside the vectors `out`, tab-separated; without any, remove the list."""
+    listed = out.with_name(out.name + SKIPPED)
+    if rows:
+        lines = ["\t".join(" ".join(cell.split()) for cell in row) for row in (header, *rows)]
+        write_text(listed, "\n".join(lines) + "\n")
+    else:
+        listed.unlink(missing_ok=True)

@@ -14,17 +14,24 @@ import numpy as np
 
 from confemb.datasets import Progress
 from confemb.errors import ConfembError, quoted_list
-from confemb.files import make_folder, read_bytes, whole_file, write_json, write_text
+from confemb.files import make_folder, read_bytes, whole_file, write_json
 from confemb.npz import read_arrays
 from confemb.provenance import stage_key
-from confemb.words.activations import BATCH_SIZE, Activations, Broken, Clock, stream_vectors
+from confemb.words.activations import (
+    BATCH_SIZE,
+    SKIPPED,
+    Activations,
+    Broken,
+    Clock,
+    list_skipped,
+    stream_vectors,
+)
 from confemb.words.sources import Picture, PictureSource
 from confemb.words.vectors import WordVectors
 
 # Words whose vectors are put on disk together: what a stopped run loses at most.
 WORDS_IN_PART = 64
 PARTS = ".parts"
-SKIPPED = ".skipped.tsv"
 MANIFEST = ".json"
 _ARRAYS = ("words", "vectors", "pictures", "skipped")
 
@@ -235,13 +242,8 @@ def _write_about(out: Path, found: VisualVectors, activations: Activations, sour
         "words_without_pictures": list(found.without),
     }
     write_json(out.with_name(out.name + MANIFEST), about)
-    listed = out.with_name(out.name + SKIPPED)
-    if found.skipped:
-        rows = [" ".join(cell.split()) for each in found.skipped for cell in (each.word, each.picture, each.reason)]
-        lines = ["\t".join(rows[start : start + 3]) for start in range(0, len(rows), 3)]
-        write_text(listed, "\n".join(["word\tpicture\treason", *lines]) + "\n")
-    else:
-        listed.unlink(missing_ok=True)
+    rows = [(each.word, each.picture, each.reason) for each in found.skipped]
+    list_skipped(out, ["word", "picture", "reason"], rows)
 
 
 def summary(found: VisualVectors, out: str | Path) -> str:

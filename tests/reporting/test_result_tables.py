@@ -61,7 +61,7 @@ def test_agreement_stands_beside_the_baseline(analysis, many):
         "co-occurrence counts (baseline)",
     ]
     assert table.rows[0][1] == number(analysis.agreement.spearman)
-    assert table.rows[2][1] == number(analysis.counts_agreement.spearman)
+    assert table.rows[2][1] == number(analysis.compared[0].counts.found.spearman)
     # Of three classes there are too few to say how far that is chance.
     assert table.rows[0][2:6] == ["–", "–", number(analysis.agreement.pearson), "3"]
     assert "left out: 'c', 'y', 'z'" in table.note
