@@ -221,10 +221,11 @@ def findings(judged: pd.DataFrame, summary: pd.DataFrame, chosen: pd.DataFrame) 
         f"{number(mine['halves'].mean(), 3)} between halves of the pictures ({number(mine['whole'].mean(), 3)} for all "
         f"of them, by Spearman and Brown), from the {RECOMMENDED_K} most probable classes of each picture.",
         f"The best of the others is {rival['embedder']} with k = {int(rival['k'])}: {number(rival[wup], 3)} with "
-        f"WordNet, {number(rival[halves], 3)} between halves. The plain counts reach "
-        f"{number(at(summary, 'counts', 5, wup), 3)} and {number(at(summary, 'counts', 5, halves), 3)} with k = 5; "
-        f"skip-gram {number(at(summary, 'skipgram', 5, wup), 3)} and "
-        f"{number(at(summary, 'skipgram', 5, halves), 3)}.",
+        f"WordNet, {number(rival[halves], 3)} between halves. From {RECOMMENDED_K} the plain counts reach "
+        f"{number(at(summary, 'counts', RECOMMENDED_K, wup), 3)} and "
+        f"{number(at(summary, 'counts', RECOMMENDED_K, halves), 3)}, skip-gram "
+        f"{number(at(summary, 'skipgram', RECOMMENDED_K, wup), 3)} and "
+        f"{number(at(summary, 'skipgram', RECOMMENDED_K, halves), 3)}.",
         f"On the {chosen['classifier'].nunique()} classifiers that the settings were chosen on the same setting has "
         f"{number(chosen[(chosen['embedder'] == RECOMMENDED) & (chosen['k'] == RECOMMENDED_K)]['wup'].mean(), 3)}.",
         "The number of ranks matters less than the embedder: with WordNet "
