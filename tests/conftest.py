@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -46,6 +47,38 @@ def predictions() -> Predictions:
         dataset="blocks",
         classifier="noise",
     )
+
+
+# Prints what was imported after the command is through.
+_PROCESS = """
+import sys
+from confemb.cli import main
+try:
+    main()
+finally:
+    print("loaded:", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="session")
+def process():
+    """Run the command line in a process of its own; its result also has the names of the packages it `loaded`."""
+    import confemb
+
+    def call(*arguments, cwd):
+        environment = {**os.environ, "PYTHONPATH": str(Path(confemb.__file__).parent.parent)}
+        command = [sys.executable, "-c", _PROCESS, *arguments]
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+        done.loaded = set(done.stderr.splitlines()[-1].removeprefix("loaded: ").split())
+        return done
+
+    return call
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Leave the figures out, which take most of an embedding's time and have tests of their own."""
+    monkeypatch.setattr("confemb.reporting.write.write_figures", lambda analysis, folder: {})
 
 
 @pytest.fixture

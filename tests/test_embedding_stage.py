@@ -22,11 +22,6 @@ MINI = {
 }
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    monkeypatch.setattr("confemb.reporting.write.write_figures", lambda analysis, folder: {})
-
-
 def test_the_classifiers_own_vectors_in_an_experiment(tmp_path, digits, no_figures):
     for name in ("weights", "features"):
         run_experiment(Experiment.model_validate(MINI | {"embedding": {"name": name}}), tmp_path)
