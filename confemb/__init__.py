@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from confemb.classifiers.imagenet import imagenet_classes
     from confemb.comparison import Comparison, compare
     from confemb.costs import cost_matrix, least_cost_decisions
-    from confemb.counting import count_shards
+    from confemb.count_replicates import CountedResampling, CountReplicates, load_replicates
+    from confemb.counting import count_replicates, count_shards
     from confemb.datasets import DATASETS, Dataset, DatasetSource, open_dataset
     from confemb.difference import PairDifferences, pair_differences
     from confemb.embedders import EMBEDDERS, ClassifierEmbedder, Embedder
@@ -112,6 +113,8 @@ __all__ = [
     "Comparison",
     "ConfembError",
     "CorrelationInterval",
+    "CountReplicates",
+    "CountedResampling",
     "Counts",
     "Dataset",
     "DatasetSource",
@@ -165,6 +168,7 @@ __all__ = [
     "compare",
     "cost_matrix",
     "count_pairs",
+    "count_replicates",
     "count_shards",
     "count_similarity",
     "embed_pictures",
@@ -185,6 +189,7 @@ __all__ = [
     "load_pairs",
     "load_predictions",
     "load_pretrained",
+    "load_replicates",
     "mantel_test",
     "measure_uncertainty",
     "mistake_severity",
@@ -241,6 +246,8 @@ _MODULES = {
     "Comparison": "confemb.comparison",
     "ConfembError": "confemb.errors",
     "CorrelationInterval": "confemb.matrix_correlation",
+    "CountReplicates": "confemb.count_replicates",
+    "CountedResampling": "confemb.count_replicates",
     "Counts": "confemb.embedders.counts",
     "Dataset": "confemb.datasets",
     "DATASETS": "confemb.datasets",
@@ -296,6 +303,7 @@ _MODULES = {
     "compare": "confemb.comparison",
     "cost_matrix": "confemb.costs",
     "count_pairs": "confemb.pairs",
+    "count_replicates": "confemb.counting",
     "count_shards": "confemb.counting",
     "count_similarity": "confemb.embedders.counts",
     "embed_pictures": "confemb.lab.pictures",
@@ -315,6 +323,7 @@ _MODULES = {
     "load_intervals": "confemb.intervals",
     "load_pairs": "confemb.prediction_files",
     "load_predictions": "confemb.prediction_files",
+    "load_replicates": "confemb.count_replicates",
     "load_pretrained": "confemb.pretrained",
     "mantel_test": "confemb.matrix_correlation",
     "measure_uncertainty": "confemb.uncertainty",

@@ -131,15 +131,17 @@ def embed(
 ) -> None:
     """Embed the classes of any classifier from its predictions."""
     from confemb.class_cells import load_class_names
+    from confemb.count_replicates import CountedResampling, load_replicates
     from confemb.experiment import PairsSection, UncertaintySection, embedding_section, load_groups
     from confemb.files import sha256_file
     from confemb.prediction_files import load_pairs
     from confemb.results import embed_predictions
 
     weigh_by = _choice("--weighting", weighting, "count", "probability")
+    names = None if classes is None else load_class_names(classes)
     counts, found = load_pairs(
         predictions,
-        class_names=None if classes is None else load_class_names(classes),
+        class_names=names,
         k=k,
         self_pairs=_choice("--self-pairs", self_pairs, "keep", "drop"),
         missing_classes=_choice("--missing-classes", missing_classes, "error", "drop"),
@@ -149,6 +151,12 @@ def embed(
     if counts.k == 1 and embedder in ("skipgram", "directed"):
         _warn(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
     standard_input = predictions == "-"
+    replicates = None if found is not None or standard_input else load_replicates(predictions)
+    if found is None and replicates is None and counts.k > 1 and bootstraps != 0:
+        _warn(
+            f"counts alone do not tell which pairs are of one {item}, so no interval is given for other {item}s; "
+            "confemb count --bootstraps 200 counts what that needs."
+        )
     name = "standard input" if standard_input else visible(Path(predictions).name)
     summary = embed_predictions(
         counts,
@@ -164,6 +172,7 @@ def embed(
         uncertainty=UncertaintySection(pictures=bootstraps)
         if bootstraps != 0
         else UncertaintySection(pictures=0, split_halves=0, dimension_splits=0),
+        counted=None if replicates is None else CountedResampling(replicates, counts, names),
         source={"file": name} if standard_input else {"file": name, "sha256": sha256_file(predictions)},
     )
     typer.echo(summary)

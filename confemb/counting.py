@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from confemb.class_cells import positions
+from confemb.count_replicates import CountReplicates, ReplicateSum, load_replicates
 from confemb.errors import ConfembError, unknown_name
 from confemb.files import MOST_UNPACKED, open_file, parse_json, sha256_file
 from confemb.pair_weights import Weighting
@@ -54,6 +55,29 @@ def count_shards(
         ConfembError: a file that cannot be read, a row that is no prediction, shards whose classes, k or weights
             differ, or a shard that is there twice, by itself or within counts; the message names the file.
     """
+    return _count_shards(paths, k, class_names, weighting, temperature, progress, None)
+
+
+def common_replicates(paths: Sequence[str | os.PathLike[str]]) -> tuple[int, int]:
+    """Return (number, seed) of the replicates that all of the files hold; (0, 0) where they do not hold the same."""
+    found: set[tuple[int, int]] = set()
+    for path in paths:
+        held = load_replicates(path)
+        found.add((0, 0) if held is None else (len(held), held.seed))
+        if len(found) > 1 or held is None:
+            return 0, 0
+    return found.pop() if found else (0, 0)
+
+
+def _count_shards(
+    paths: Sequence[str | os.PathLike[str]],
+    k: int | None,
+    class_names: Sequence[str] | None,
+    weighting: Weighting,
+    temperature: float,
+    progress: Callable[[str, int, int], None] | None,
+    drawn: ReplicateSum | None,
+) -> PairCounts:
     files = [Path(path) for path in paths]
     sizes = [_size(file) for file in files]
     done, total = 0, sum(sizes)
@@ -62,22 +86,52 @@ def count_shards(
         if progress is not None:
             progress(what, done + int(part), total)
 
-    ids: dict[str, Path] = {}
+    shards: dict[str, Path] = {}
     for file in files:
         # All of them before the first is counted, which may take an hour.
         shard = sha256_file(file)[:32]
-        if shard in ids:
-            raise ConfembError(f"{file} would be counted twice, it is the same as {ids[shard]}: leave one of them out.")
-        ids[shard] = file
+        if shard in shards:
+            raise ConfembError(
+                f"{file} would be counted twice, it is the same as {shards[shard]}: leave one of them out."
+            )
+        shards[shard] = file
     found = PairSum()
     names = None if class_names is None else tuple(check_class_names(class_names))
-    for (shard, file), size in zip(ids.items(), sizes, strict=True):
+    for (shard, file), size in zip(shards.items(), sizes, strict=True):
         step(file.name, 0)
         with _naming(file):
-            counts = _count(file, k, names, weighting, temperature, lambda part: step(file.name, part * size))  # noqa: B023
+            counts = _count(file, k, names, weighting, temperature, drawn, lambda part: step(file.name, part * size))  # noqa: B023
             found.add(counts if counts.shards else replace(counts, shards=(shard,)))
         done += size
     return found.counts()
+
+
+def count_replicates(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    replicates: int,
+    seed: int = 0,
+    k: int | None = None,
+    class_names: Sequence[str] | None = None,
+    weighting: Weighting = "count",
+    temperature: float = 1.0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> CountReplicates:
+    """Count as `count_shards`, and count bootstrap replicates of the pictures in the same pass.
+
+    Args:
+        paths: as in `count_shards`; every picture needs an id, and counts need as many replicates of the same seed.
+        replicates: how many.
+        seed: other seeds draw other replicates; `confemb.PictureResampling` draws the same with the same.
+        k, class_names, weighting, temperature, progress: as in `count_shards`.
+
+    Raises:
+        ConfembError: as `count_shards`, and for pictures without ids, confusion matrices, and counts without these
+            replicates.
+    """
+    drawn = ReplicateSum(replicates, seed=seed)
+    counts = _count_shards(paths, k, class_names, weighting, temperature, progress, drawn)
+    return drawn.of(counts)
 
 
 def _count(
@@ -86,11 +140,12 @@ def _count(
     class_names: tuple[str, ...] | None,
     weighting: Weighting,
     temperature: float,
+    drawn: ReplicateSum | None,
     progress: Callable[[float], None],
 ) -> PairCounts:
-    """Return the counts of one shard."""
+    """Return the counts of one shard, and add its replicates to those that are drawn."""
     if not _is_parquet(file):
-        counts, _ = load_pairs(
+        counts, whole = load_pairs(
             file,
             class_names=class_names,
             k=k,
@@ -98,10 +153,15 @@ def _count(
             weighting=weighting,
             temperature=temperature,
         )
+        if drawn is not None and whole is not None:
+            drawn.add(whole, k=counts.k, weighting=weighting, temperature=temperature)
+        elif drawn is not None:
+            drawn.add_counted(load_replicates(file), k=counts.k, class_names=class_names)
         return counts
     found = PairSum()
     rows = 0
-    for predictions, all_rows in _stream(file, k, class_names, probabilities=weighting == "probability"):
+    columns = {"probabilities": weighting == "probability", "ids": drawn is not None}
+    for predictions, all_rows in _stream(file, k, class_names, **columns):
         with _from_row(rows):
             found.add(
                 count_pairs(
@@ -112,18 +172,20 @@ def _count(
                     temperature=temperature,
                 )
             )
+            if drawn is not None:
+                drawn.add(predictions, k=predictions.k, weighting=weighting, temperature=temperature)
         rows += len(predictions)
         progress(rows / all_rows)
     return found.counts()
 
 
 def _stream(
-    file: Path, k: int | None, class_names: tuple[str, ...] | None, *, probabilities: bool
+    file: Path, k: int | None, class_names: tuple[str, ...] | None, *, probabilities: bool, ids: bool
 ) -> Iterator[tuple[Predictions, int]]:
     """Yield a Parquet file's predictions, some rows at a time, and how many rows there are in all.
 
-    Columns that are not counted are not read. So it is not known which rows are of one picture, and not looked at
-    whether they agree.
+    Columns that are not needed are not read. So it is not known which rows are of one picture, unless `ids` are asked
+    for, and not looked at whether they agree.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -146,8 +208,8 @@ def _stream(
         for name in wanted:
             if name not in schema.names:
                 raise ConfembError(f"there is no column {name!r}; its columns are {', '.join(schema.names[:12])}.")
-        if "weight" in schema.names:
-            wanted.append("weight")
+        further = ["weight", "id", "split"] if ids else ["weight"]
+        wanted += [name for name in further if name in schema.names]
         texts = [name for name in named if not pa.types.is_integer(schema.field(name).type)]
         index = {name: i for i, name in enumerate(own or names)}
         cells = [_Cells(name, index) for name in named]
@@ -175,6 +237,7 @@ def _stream(
                         np.stack(top, axis=1),
                         np.stack(probs, axis=1) if probs else None,
                         names,
+                        *(_texts(batch[name]) if name in wanted else None for name in ("id", "split")),
                         weights=batch["weight"].to_numpy() if "weight" in wanted else None,
                     )
                 yield predictions, all_rows
@@ -183,6 +246,11 @@ def _stream(
                 raise ConfembError("there are no predictions: give at least one row.")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfembError(f"the Parquet file is broken or no Parquet at all ({error}): write it again.") from error
+
+
+def _texts(column: Any) -> np.ndarray:
+    """Return (N,) texts, as a Parquet file that is read whole has them."""
+    return np.array([str(value) for value in column.to_pylist()], object)
 
 
 class _Cells:

@@ -76,14 +76,14 @@ class PairCounts:
         object.__setattr__(self, "counts", counts.astype(np.int64, copy=False))
         if {self.true.shape, self.predicted.shape, self.rank.shape} != {(len(counts),)}:
             raise ConfembError("pair counts need a true class, a predicted class and a rank for each count.")
-        if (np.diff(self._codes()) <= 0).any():
+        if (np.diff(self.codes()) <= 0).any():
             raise ConfembError("pair counts must be sorted by true class, predicted class and rank, no cell twice.")
         shards = tuple(self.shards)
         if list(shards) != sorted(set(shards)):
             raise ConfembError("the ids of the shards must be sorted, none twice.")
         object.__setattr__(self, "shards", shards)
 
-    def _codes(self) -> np.ndarray:
+    def codes(self) -> np.ndarray:
         """Return (M,) int64, one number for each (true, predicted, rank), in their order."""
         return (self.true.astype(np.int64) * len(self.class_names) + self.predicted) * self.k + self.rank
 

@@ -30,13 +30,15 @@ from confemb.provenance import stage_key, versions
 from confemb.references import open_reference
 from confemb.results import (
     EXAMPLES,
+    PAIRS,
     PREDICTIONS,
+    RUNS,
     embed_counts,
-    measure_chance,
     record_embedding,
     write_draft_report,
 )
 from confemb.training_stage import EPOCH_WEIGHTS, WEIGHTS, TrainingStage, shared_weights
+from confemb.uncertainty_stage import measure_chance
 
 Stage = Literal["train", "predict", "embed", "uncertainty", "report"]
 STAGES: tuple[Stage, ...] = ("train", "predict", "embed", "uncertainty", "report")
@@ -318,7 +320,8 @@ class Run:
         predictions = load_predictions(self.draft.path(PREDICTIONS))
         sections = experiment.pairs, experiment.uncertainty
         seed, display = experiment.seed, self.display
-        measure_chance(predictions, self.embedder, *sections, self.draft, key, seed=seed, display=display)
+        counts, runs = PairCounts.load(self.draft.path(PAIRS)), EmbeddingRuns.load(self.draft.path(RUNS))
+        measure_chance(counts, runs, predictions, self.embedder, *sections, self.draft, key, seed=seed, display=display)
 
 
 def pair_counts(experiment: Experiment, predictions: Predictions) -> PairCounts:

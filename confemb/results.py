@@ -1,6 +1,5 @@
 """Result folders: embedding pair counts into one, opening one, writing its report."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import ValidationError
 
-from confemb.bootstrap import CellResampling, PictureResampling, Resampling
 from confemb.class_cells import parse_csv
+from confemb.count_replicates import CountedResampling
 from confemb.draft import Draft
 from confemb.embedders import ClassifierEmbedder, Embedder, embed_runs, is_deterministic, make_pair_embedder
 from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
 from confemb.experiment import EmbeddingSection, PairsSection, ReportSection, UncertaintySection
-from confemb.files import make_folder, read_text
+from confemb.files import read_text
 from confemb.locks import alone_in
 from confemb.pairs import PairCounts
 from confemb.prediction_files import load_predictions, save_predictions
@@ -27,7 +26,8 @@ from confemb.progress import Display
 from confemb.provenance import MANIFEST, Manifest, stage_key, versions
 from confemb.references import left_out, open_reference
 from confemb.statistics import group_of
-from confemb.uncertainty import UNCERTAINTY_FILES, Uncertainty, choose_effort, measure_uncertainty
+from confemb.uncertainty import UNCERTAINTY_FILES, Uncertainty
+from confemb.uncertainty_stage import measure_chance
 
 if TYPE_CHECKING:
     from confemb.reporting.result import KnownReference
@@ -56,6 +56,7 @@ def embed_predictions(
     item: str = "picture",
     pairs: PairsSection | None = None,
     uncertainty: UncertaintySection | None = None,
+    counted: CountedResampling | None = None,
     source: dict[str, Any],
     display: Display | None = None,
 ) -> str:
@@ -74,6 +75,7 @@ def embed_predictions(
         item: what was classified, one of it, as the report calls it: "picture", "text".
         pairs: how the counts were weighted, for drawing the pictures anew; by default each pair counts once.
         uncertainty: how much is drawn anew to tell how far the result is chance.
+        counted: replicates that were counted along, for counts without predictions.
         source: facts about where the counts come from, recorded.
         display: where progress shows.
 
@@ -110,6 +112,8 @@ def embed_predictions(
                 files.append(PREDICTIONS)
             embed_counts(counts, embedder, range(seed, seed + section.seeds), draft, key, display=display, files=files)
             measure_chance(
+                counts,
+                EmbeddingRuns.load(draft.path(RUNS)),
                 predictions,
                 embedder,
                 pairs or PairsSection(),
@@ -118,6 +122,7 @@ def embed_predictions(
                 key,
                 seed=seed,
                 display=display,
+                counted=counted,
             )
             return write_draft_report(draft, display=display)
         finally:
@@ -167,54 +172,6 @@ def record_embedding(
         looks_into_classifier=isinstance(embedder, ClassifierEmbedder),
         seeds=list(runs.seeds),
         pairs={"total": counts.total, "k": counts.k, "self_pairs": counts.self_pairs},
-        versions=versions(),
-    )
-
-
-def measure_chance(
-    predictions: Predictions | None,
-    embedder: Embedder | ClassifierEmbedder,
-    pairs: PairsSection,
-    section: UncertaintySection,
-    draft: Draft,
-    key: str,
-    *,
-    seed: int,
-    display: Display,
-) -> None:
-    """Measure how far the result of a draft is chance, and record the stage "uncertainty".
-
-    Where there are no predictions, the counts are those of a confusion matrix, and its cells are drawn anew. Nothing
-    is measured for an embedder that looks into the classifier (other predictions would change nothing of its inside),
-    nor for counts of several ranks without predictions (which pairs are of one picture is not known).
-    """
-    if isinstance(embedder, ClassifierEmbedder):
-        return
-    counts, runs = PairCounts.load(draft.path(PAIRS)), EmbeddingRuns.load(draft.path(RUNS))
-    effort = choose_effort(embedder, len(counts.class_names), **section.model_dump())
-    if len(counts.class_names) > MOST_CLASSES_IN_A_TABLE:
-        # An interval for each of some hundred million pairs would fill the memory.
-        return
-    if effort.none or (predictions is None and (counts.k > 1 or counts.unit < 1)):
-        return
-    display.stage(f"uncertainty: {effort.pictures} bootstrap replicates, {effort.split_halves} split halves")
-    started = time.monotonic()
-    resampling: Resampling
-    if predictions is None:
-        resampling = CellResampling(counts, seed)
-    else:
-        weighting, temperature = pairs.weighting, pairs.temperature
-        resampling = PictureResampling(predictions, counts.k, counts.self_pairs, weighting, temperature, seed)
-    with display.bar() as update:
-        found = measure_uncertainty(resampling, embedder, runs, effort, seed=seed, progress=update)
-    files = found.save(make_folder(draft.work))
-    draft.record(
-        "uncertainty",
-        key,
-        files,
-        seconds=round(time.monotonic() - started, 1),
-        effort=dataclasses.asdict(effort),
-        drawn="cells of the confusion matrix" if predictions is None else "pictures",
         versions=versions(),
     )
 

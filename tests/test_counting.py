@@ -13,7 +13,9 @@ import pytest
 
 import confemb
 from confemb import counting
-from confemb.counting import count_shards
+from confemb.bootstrap import PictureResampling
+from confemb.count_replicates import CountedResampling, load_replicates
+from confemb.counting import common_replicates, count_replicates, count_shards
 from confemb.errors import ConfembError
 from confemb.pairs import PairCounts, count_pairs
 from confemb.prediction_files import load_pairs, save_predictions
@@ -219,6 +221,83 @@ def test_counts_say_which_classes_have_no_picture(predictions, tmp_path, run):
     dropped, found = load_pairs(tmp_path / "c.npz", missing_classes="drop")
     assert found is None
     assert_cells(dropped, load_pairs(tmp_path / "p.parquet", missing_classes="drop")[0])
+
+
+@pytest.mark.parametrize("weighting", ["count", "probability"])
+def test_replicates_are_those_of_the_predictions(predictions, shards, weighting, tmp_path, monkeypatch):
+    # Seven rows at a time: most replicates lack some class in some of them.
+    monkeypatch.setattr(counting, "_CELLS", 50)
+    found = count_replicates(shards, replicates=5, seed=3, k=3, weighting=weighting)
+    assert_cells(found.counts, count_pairs(predictions, k=3, weighting=weighting))
+    assert len(found) == 5
+    found.save(tmp_path / "whole.npz")
+    assert_cells(PairCounts.load(tmp_path / "whole.npz"), found.counts)
+    # Counted apart and added, by halves, the bytes are the same.
+    for name, part in (("a", shards[:1]), ("b", shards[:0:-1])):
+        count_replicates(part, replicates=5, seed=3, weighting=weighting).save(tmp_path / f"{name}.npz")
+    parts = [tmp_path / "b.npz", tmp_path / "a.npz"]
+    assert common_replicates(parts) == (5, 3)
+    assert common_replicates([*parts, shards[0]]) == (0, 0)
+    count_replicates(parts, replicates=5, seed=3, weighting=weighting).save(tmp_path / "added.npz")
+    assert (tmp_path / "added.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+    read = load_replicates(tmp_path / "whole.npz")
+    for k, self_pairs in ((3, "keep"), (2, "drop")):
+        like = found.counts.select(k=k, self_pairs=self_pairs)
+        ours = CountedResampling(read, like)
+        theirs = PictureResampling(predictions, k, self_pairs, weighting, seed=3)
+        for number in range(5):
+            assert_cells(ours.replicate(number), theirs.replicate(number))
+    with pytest.raises(ConfembError, match="counts do not know halves of their pictures"):
+        ours.halves(0)
+
+
+def test_intervals_from_counts_have_the_bytes_of_those_from_predictions(predictions, shards, tmp_path, run):
+    status, stdout, _ = run("count", *shards, "--out", tmp_path / "counts.npz", "--bootstraps", 6)
+    assert status == 0
+    assert stdout.strip().endswith("from 3 shards; 6 replicates")
+    # Those that all shards hold are kept unasked.
+    assert "; 6 replicates" in run("count", tmp_path / "counts.npz", "--out", tmp_path / "again.npz")[1]
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "counts.npz").read_bytes()
+    save_predictions(predictions, tmp_path / "all.parquet")
+    options = ("--bootstraps", 6, "--dim", 3)
+    for given, folder in (("counts.npz", "from_counts"), ("all.parquet", "from_predictions")):
+        status, _, err = run("embed", tmp_path / given, "--out", tmp_path / folder, *options)
+        assert (status, "no interval" in err) == (0, False)
+    name = "similarity_intervals.npz"
+    contents = [(tmp_path / folder / name).read_bytes() for folder in ("from_counts", "from_predictions")]
+    assert contents[0] == contents[1]
+    manifest = json.loads((tmp_path / "from_counts" / "manifest.json").read_text())
+    assert manifest["stages"]["uncertainty"]["drawn"] == "pictures, while they were counted"
+    assert manifest["stages"]["uncertainty"]["effort"] == {"pictures": 6, "split_halves": 0, "dimension_splits": 0}
+
+
+def test_counts_alone_give_no_interval_and_say_so(shards, tmp_path, run):
+    assert run("count", *shards, "--out", tmp_path / "counts.npz")[0] == 0
+    status, _, err = run("embed", tmp_path / "counts.npz", "--out", tmp_path / "out", "--dim", 3)
+    assert status == 0
+    assert "counts alone do not tell which pairs are of one picture, so no interval is given" in err
+    assert not (tmp_path / "out" / "similarity_intervals.npz").exists()
+
+
+def test_replicates_that_cannot_be_drawn_are_refused(predictions, shards, tmp_path, refused):
+    from dataclasses import replace
+
+    save_predictions(replace(predictions, ids=None, splits=None), tmp_path / "nameless.parquet")
+    options = ("--out", tmp_path / "out.npz", "--bootstraps", 3)
+    assert "nameless.parquet: its pictures have no ids" in refused("count", tmp_path / "nameless.parquet", *options)
+    count_shards(shards[:1]).save(tmp_path / "plain.npz")
+    assert "plain.npz: its pictures are not known" in refused("count", tmp_path / "plain.npz", shards[1], *options)
+    count_replicates(shards[:1], replicates=3, seed=1).save(tmp_path / "other.npz")
+    error = refused("count", tmp_path / "other.npz", shards[1], *options)
+    assert "other.npz: it holds 3 replicates of seed 1, but 3 of seed 0 are wanted" in error
+    with np.load(tmp_path / "other.npz") as arrays:
+        broken = dict(arrays)
+    np.savez(tmp_path / "broken.npz", **broken | {"replicates": broken["replicates"][:, 1:]})
+    options = ("--out", tmp_path / "o", "--missing-classes", "drop")
+    assert "broken.npz: its replicates have shape" in refused("embed", tmp_path / "broken.npz", *options)
+    assert not (tmp_path / "out.npz").exists()
+    assert not (tmp_path / "o").exists()
 
 
 def test_progress_reaches_the_end(shards):

@@ -20,12 +20,21 @@ def count(
     ] = None,
     weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
     temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
+    bootstraps: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Count so many replicates of the pictures too, from which confemb embed makes intervals. Default: "
+            "those that all shards hold already.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
 ) -> None:
     """Count the pairs of many predictions, shard by shard in bounded memory, or add up counts."""
     import numpy as np
 
     from confemb.class_cells import load_class_names
-    from confemb.counting import count_shards
+    from confemb.counting import common_replicates, count_replicates, count_shards
     from confemb.errors import ConfembError, unknown_name
     from confemb.progress import Display
 
@@ -35,14 +44,22 @@ def count(
         raise ConfembError(f"--out is {out}: give a file with the suffix .npz.")
     counting: Any = weighting
     names = None if classes is None else load_class_names(classes)
+    if bootstraps is None:
+        bootstraps, seed = common_replicates(shards)
+    options: Any = {"k": k, "class_names": names, "weighting": counting, "temperature": temperature}
     with Display().bar() as update:
-        counts = count_shards(
-            shards, k=k, class_names=names, weighting=counting, temperature=temperature, progress=update
-        )
-    counts.save(out)
+        if bootstraps:
+            found = count_replicates(shards, replicates=bootstraps, seed=seed, **options, progress=update)
+            counts = found.counts
+            found.save(out)
+        else:
+            counts = count_shards(shards, **options, progress=update)
+            counts.save(out)
     seen = len(np.unique(counts.true))
     missing = len(counts.class_names) - seen
     typer.echo(
         f"{out}: {counts.total:,} pairs of {len(counts.class_names):,} classes in {len(counts.counts):,} cells, from "
-        f"{len(counts.shards):,} shards" + (f"; {missing:,} classes have no picture" if missing else "")
+        f"{len(counts.shards):,} shards"
+        + (f"; {bootstraps:,} replicates" if bootstraps else "")
+        + (f"; {missing:,} classes have no picture" if missing else "")
     )

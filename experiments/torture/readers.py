@@ -134,9 +134,10 @@ def _results(scratch: Path) -> list[Reader]:
     from confemb.progress import Display
     from confemb.reporting.examples import load_examples, save_examples
     from confemb.reporting.result import Examples
-    from confemb.results import embed_counts, load_history, measure_chance, open_result
+    from confemb.results import embed_counts, load_history, open_result
     from confemb.similarity import SimilarityMatrix
     from confemb.uncertainty import Uncertainty
+    from confemb.uncertainty_stage import measure_chance
 
     folder = scratch / "result"
     folder.mkdir()
@@ -146,8 +147,11 @@ def _results(scratch: Path) -> list[Reader]:
     sample = small_predictions(40)
     embedder = make_pair_embedder("counts", {})
     key = "k"
-    embed_counts(count_pairs(sample, k=3), embedder, range(2), draft, key, display=Display(), files=[])
+    counts = count_pairs(sample, k=3)
+    embed_counts(counts, embedder, range(2), draft, key, display=Display(), files=[])
     measure_chance(
+        counts,
+        EmbeddingRuns.load(draft.path("embedding_runs.npz")),
         sample,
         embedder,
         PairsSection(),
