@@ -51,7 +51,7 @@ def decimals_of(similarities: np.ndarray) -> int:
 def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int = 2) -> Table:
     """Return a data frame as a plain table: fractions with `digits` decimals, numbers to the right, no index.
 
-    A column "p" holds p-values. The columns' names lose their underscores.
+    A column "p" holds p-values. The columns' names lose their underscores, and Spearman's gets its capital.
     """
 
     def text(name: str, value: Any) -> str:
@@ -66,7 +66,7 @@ def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int 
     return Table(
         title,
         note,
-        [str(name).replace("_", " ") for name in frame.columns],
+        [str(name).replace("_", " ").replace("spearman", "Spearman") for name in frame.columns],
         [list(r) for r in zip(*columns, strict=True)],
         align,
     )
