@@ -63,7 +63,7 @@ def least_cost_decisions(probs: np.ndarray, costs: np.ndarray) -> np.ndarray:
 
 
 def save_costs(costs: np.ndarray, class_names: tuple[str, ...], path: str | os.PathLike[str]) -> None:
-    """Write a square CSV, class names as header and first column, nine decimals; neutral as `save_matrix`."""
+    """Write (K, K) costs as a square CSV, class names as header and first column, nine decimals; see `save_matrix`."""
     names = csv_cells(class_names)
     rows = [",".join(["", *names])]
     rows += [

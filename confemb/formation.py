@@ -63,7 +63,7 @@ class Formation:
         return rank_correlations(self.counts)[-1]
 
     def moved_most(self, count: int) -> np.ndarray:
-        """Return the indices of the pairs whose median changed most between its least and its largest."""
+        """Return (`count`,) indices of the pairs whose median changed most between its least and its largest."""
         return np.argsort(-np.ptp(self.medians, axis=0), kind="stable")[:count]
 
 

@@ -115,7 +115,7 @@ def _intervals(arrays: Mapping[str, np.ndarray]) -> tuple[SimilarityInterval, ..
 
 
 def fisher_z(cosines: np.ndarray) -> np.ndarray:
-    """Return artanh of cosines as float64; 1 and -1, which have none, count as just inside."""
+    """Return Fisher's z = artanh of cosines, float64 of the same shape; 1 and -1 count as just inside."""
     return np.arctanh(np.clip(cosines.astype(np.float64), -_NEAREST_TO_ONE, _NEAREST_TO_ONE))
 
 

@@ -27,7 +27,7 @@ _NPZ_ARRAYS = frozenset(
 
 
 def parse_prediction_rows(rows: list[list[str]], class_names: tuple[str, ...] | None) -> Predictions:
-    """Build predictions from a CSV file's rows, header first, all equally long."""
+    """Build predictions from a CSV file's rows, header first, all equally long; raises ConfembError naming the line."""
     header, *body = rows
     if _is_square(header, body):
         raise ConfembError("a confusion matrix holds no single predictions: `confemb embed` and `load_pairs` read it.")
@@ -36,7 +36,11 @@ def parse_prediction_rows(rows: list[list[str]], class_names: tuple[str, ...] | 
 
 
 def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
-    """Build predictions from a Parquet file's bytes; class names in its metadata go before those given."""
+    """Build predictions from a Parquet file's bytes; class names in its metadata go before those given.
+
+    Raises:
+        ConfembError: bytes that are no Parquet file, or columns that are no predictions.
+    """
     import pyarrow as pa
 
     try:
@@ -179,7 +183,11 @@ def _numbers(column: np.ndarray | None, name: str, row_name: Callable[[int], str
 
 
 def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int) -> Predictions:
-    """Build predictions from an NPZ file's bytes; class names in it go before those given."""
+    """Build predictions from an NPZ file's bytes; class names in it go before those given.
+
+    Raises:
+        ConfembError: bytes that are no NPZ file, or arrays that are no predictions.
+    """
     contents = read_arrays(data, _NPZ_ARRAYS)
     forms = [name for name in ("probs", "logits", "topk", "top_classes") if name in contents]
     if "labels" not in contents or len(forms) != 1:
@@ -275,6 +283,9 @@ def parse_confusions(rows: list[list[str]], given: Sequence[str] | None) -> tupl
     """Return (K, K) int64 counts and their class names, from a CSV file's rows, header first.
 
     Where class names are given they set the order, and must contain all those of the file.
+
+    Raises:
+        ConfembError: a table that is not square, or a cell that is no count; the line is named.
     """
     header, *body = rows
     names = header[1:]

@@ -377,7 +377,7 @@ def check_class_names(names: Sequence[str]) -> Sequence[str]:
 
 
 def check_indices(values: np.ndarray, count: int, *, what: str) -> np.ndarray:
-    """Return class indices as int32, or raise ConfembError naming the first row out of [0, count)."""
+    """Return class indices of any shape as int32, or raise ConfembError naming the first row out of [0, count)."""
     values = np.asarray(values)
     if values.dtype.kind not in "iu":
         raise ConfembError(f"a {what} must be a whole number from 0 to {count - 1}, not {values.dtype}.")

@@ -56,7 +56,7 @@ class SimilarityMatrix:
         return float(self.values[self.index(class_1), self.index(class_2)])
 
     def order_for(self, class_name: str) -> np.ndarray:
-        """Return the indices of the other classes with known similarity, most similar first, ties by index."""
+        """Return (n,) indices of the other classes with known similarity, most similar first, ties by index."""
         row = self.index(class_name)
         order = np.argsort(-self.values[row], kind="stable")
         return order[(order != row) & ~np.isnan(self.values[row, order])]

@@ -239,6 +239,9 @@ def discover_class(
 
     Returns:
         The new class: the group of the largest excess. Empty where fewer pictures than groups are rejected.
+
+    Raises:
+        ConfembError: a share to reject that does not lie between 0 and 1.
     """
     from sklearn.cluster import KMeans
 
@@ -295,7 +298,7 @@ def choose_and_judge(by_class: Mapping[str, Mapping[str, float]], allowed: Seque
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the mean of n values with its 95 % interval by Student's t; NaN bounds for fewer than two values."""
+    """Return (mean, low, high) of (n,) values, 95 % by Student's t; NaN bounds for fewer than two values."""
     from scipy.stats import t
 
     values = np.asarray(values, np.float64)

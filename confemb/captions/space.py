@@ -114,19 +114,19 @@ class JointSpace:
         return self._best(self.picture_places, place, top, self.rows(among)[0], self.captions.pictures)
 
     def captions_like(self, place: np.ndarray, *, top: int = 10, among: Among = "all") -> list[Found]:
-        """Return the captions nearest to a place of a caption, by cosine; the score is the cosine."""
+        """Return the captions nearest to a (d,) place of a caption, by cosine; the score is the cosine."""
         return self._best(
             _units(self.caption_places), _units(place[None])[0], top, self.rows(among)[1], self.captions.texts
         )
 
     def pictures_like(self, place: np.ndarray, *, top: int = 10, among: Among = "all") -> list[Found]:
-        """Return the pictures nearest to a place of a picture, by cosine; the score is the cosine."""
+        """Return the pictures nearest to a (d,) place of a picture, by cosine; the score is the cosine."""
         return self._best(
             _units(self.picture_places), _units(place[None])[0], top, self.rows(among)[0], self.captions.pictures
         )
 
     def rows(self, among: Among = "all") -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows of a part's pictures and of their captions; raises ConfembError for a part without any."""
+        """Return the (n,) rows of a part's pictures, (m,) of their captions; raises ConfembError for a part without any."""
         if among == "all":
             return np.arange(len(self.captions.pictures)), np.arange(len(self.captions.texts))
         pictures = np.flatnonzero(self.parts == among)

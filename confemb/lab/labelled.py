@@ -83,7 +83,11 @@ class LabelledVectors:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an NPZ file of `embeddings` (N, d), `labels` (N,), `class_names` (K,) and `ids` (N,), none pickled."""
+        """Write an NPZ file of `embeddings` (N, d), `labels` (N,), `class_names` (K,) and `ids` (N,), none pickled.
+
+        Raises:
+            ConfembError: a name that does not end in .npz, or a file that cannot be written.
+        """
         if Path(path).suffix != ".npz":
             raise ConfembError(f"{path} must end in .npz, the format of vectors with labels.")
         with whole_file(path) as temporary, open(temporary, "wb") as file:

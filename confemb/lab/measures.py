@@ -47,7 +47,7 @@ def cluster_agreement(vectors: np.ndarray, labels: np.ndarray, *, components: in
 
 @one_thread()
 def clusters(vectors: np.ndarray, labels: np.ndarray, *, components: int = COMPONENTS, seed: int = 0) -> np.ndarray:
-    """Return the (N,) clusters that `cluster_agreement` looks at."""
+    """Return the (N,) clusters of (N, d) vectors for `cluster_agreement`; raises ConfembError for a single class."""
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
 

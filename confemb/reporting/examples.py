@@ -12,7 +12,7 @@ from confemb.reporting.result import Examples
 
 
 def choose_examples(predictions: Predictions, count: int) -> np.ndarray:
-    """Return the rows of up to `count` pictures over which the classifier hesitates most.
+    """Return the (n,) rows of up to `count` pictures over which the classifier hesitates most.
 
     The pictures with the smallest margin between the two highest probabilities come first; no true class
     comes up again before every other class that has pictures left did.

@@ -236,7 +236,7 @@ def label_points(
     size: float,
     must_place: bool = True,
 ) -> None:
-    """Write a label by each point where it covers nothing, with a thin line to the point if it stands off."""
+    """Write a label by each of (n, 2) points where it covers nothing, with a thin line to it from afar."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.patheffects import withStroke
 

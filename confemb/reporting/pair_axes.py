@@ -20,7 +20,7 @@ def pair_label(class_1: str, class_2: str, *, longest: int = 16) -> str:
 
 
 def widest_pairs(middle: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Return the indices of the `MOST_PAIRS` pairs of the widest interval, in rising order of their value."""
+    """Return the indices of at most `MOST_PAIRS` of (P,) pairs, those of the widest interval, values rising."""
     widest = np.argsort(-width, kind="stable")[:MOST_PAIRS]
     return widest[np.argsort(middle[widest], kind="stable")]
 
@@ -53,7 +53,7 @@ def pair_axes(
 
 
 def mark_values(axes: "Axes", values: np.ndarray, height: np.ndarray, label: str) -> None:
-    """Mark each pair's value by a short upright stroke, over everything else."""
+    """Mark each pair's value, (P,) at (P,) heights, by a short upright stroke, over everything else."""
     axes.scatter(values, height, marker="|", s=60, color=INK, linewidths=1.3, label=label, zorder=6)
 
 
