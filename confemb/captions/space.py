@@ -126,7 +126,7 @@ class JointSpace:
         )
 
     def rows(self, among: Among = "all") -> tuple[np.ndarray, np.ndarray]:
-        """Return (n,) rows of a part's pictures and (m,) of their captions; raises ConfembError where there are none."""
+        """Return (n,) rows of a part's pictures and (m,) of their captions; raises ConfembError for none."""
         if among == "all":
             return np.arange(len(self.captions.pictures)), np.arange(len(self.captions.texts))
         pictures = np.flatnonzero(self.parts == among)
