@@ -24,7 +24,7 @@ def test_results_keep_their_order():
     assert in_streams(call, (), []) == []
 
 
-def test_results_are_on_the_default_device_and_work_on_others():
+def test_results_are_on_the_host_and_work_on_devices_of_their_own():
     seen = []
 
     @jax.jit
@@ -37,7 +37,7 @@ def test_results_are_on_the_default_device_and_work_on_others():
 
     found = in_streams(call, (jnp.asarray(2.0),), [(np.arange(3.0) + i,) for i in range(4)])
     np.testing.assert_array_equal([result["twice"] for result in found], 2 * (np.arange(3.0) + np.arange(4)[:, None]))
-    assert {device for result in found for device in result["twice"].devices()} == {jax.devices()[0]}
+    assert all(isinstance(result["twice"], np.ndarray) for result in found)
     assert all(devices.isdisjoint({jax.devices()[0]}) for devices in seen)
 
 
