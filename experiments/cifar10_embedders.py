@@ -252,7 +252,7 @@ def study_of(
             "Against references",
             "Spearman correlation over the pairs of classes: 45, of which the paper prints 44. Readings: the k most "
             "probable classes of each test picture; all ten probabilities; these softened, p^(1/1.5). ppmi keeps pairs "
-            "that are more frequent than chance: where few are (from one rank, or the mass), most of its cosines are 0.",
+            "more frequent than chance: where few are so (from one rank, or the mass), most of its cosines are 0.",
             tables=[frame_table(REFERENCES[key], table_of(judged, key), digits=3, note=note) for key in REFERENCES],
             figures=[
                 StudyFigure(
