@@ -169,4 +169,5 @@ def unknown(
     held = held_out_logits(found, out, display=Display())
     judged = judge(held, found, reject=reject)
     manifest = study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), reject=reject)
-    typer.echo(write_study(unknown_study([judged], title=found.title, manifest=manifest), out / "unknown"))
+    title = f"Without {held.name}: {found.title}"
+    typer.echo(write_study(unknown_study([judged], title=title, manifest=manifest), out / "unknown"))

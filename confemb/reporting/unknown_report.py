@@ -30,6 +30,7 @@ def unknown_study(judged: "Sequence[Judged]", *, title: str, manifest: dict[str,
     areas = {one.held_out: {name: one.aurocs[name].value for name in SCORES} for one in judged}
     several = len(judged) > 1
     findings = _findings(judged, areas) if several else _findings_of_one(judged[0])
+    caption = "AUROC of each score" + (" for each class held out." if several else ".")
     return Study(
         title=title,
         description="Each classifier was trained without one class. A score says how much a picture looks like one of "
@@ -39,13 +40,19 @@ def unknown_study(judged: "Sequence[Judged]", *, title: str, manifest: dict[str,
         sections=[
             Section(
                 "How well each score tells the unknown class",
-                ""
+                "95 % intervals over pictures (DeLong et al. 1988)."
                 if not several
                 else "Means with 95 % intervals by Student's t over the held-out classes, which are "
                 "neighbours of each other, so not quite independent. For one class: the 95 % interval over pictures "
                 "(DeLong et al. 1988) is in auroc.csv.",
-                [_auroc_table(areas), *([_choice_table(areas)] if several else [])],
-                [StudyFigure("auroc", "AUROC of each score for each class held out.", lambda: _figure(judged))],
+                [_auroc_table(judged, areas), *([_choice_table(areas)] if several else [])],
+                [
+                    StudyFigure(
+                        "auroc",
+                        caption,
+                        lambda: _figure(judged),
+                    )
+                ],
             ),
             Section(
                 "A new class of the rejected pictures",
@@ -120,17 +127,20 @@ def _findings(judged: "Sequence[Judged]", areas: dict[str, dict[str, float]]) ->
     return out
 
 
-def _auroc_table(areas: dict[str, dict[str, float]]) -> Table:
+def _auroc_table(judged: "Sequence[Judged]", areas: dict[str, dict[str, float]]) -> Table:
     rows = []
     for name in SCORES:
         values = np.array([areas[one][name] for one in areas])
         mean, low, high = mean_interval(values)
         row = [_kind(name), TITLES[name]]
         if len(areas) > 1:
-            row += [number(mean, 3), f"[{number(low, 3)}, {number(high, 3)}]"]
-        rows.append([*row, *(number(value, 3) for value in values)])
-    means = ["mean", "95 %"] if len(areas) > 1 else []
-    return Table("AUROC", "", ["", "score", *means, *areas], rows, "ll" + "r" * (len(means) + len(areas)))
+            row += [number(mean, 3), f"[{number(low, 3)}, {number(high, 3)}]", *(number(value, 3) for value in values)]
+        else:
+            area = judged[0].aurocs[name]
+            row += [number(area.value, 3), f"[{number(area.low, 3)}, {number(area.high, 3)}]"]
+        rows.append(row)
+    columns = ["mean", "95 %", *areas] if len(areas) > 1 else [*areas, "95 %"]
+    return Table("AUROC", "", ["", "score", *columns], rows, "ll" + "r" * len(columns))
 
 
 def _choice_table(areas: dict[str, dict[str, float]]) -> Table:
@@ -227,14 +237,16 @@ def _figure(judged: "Sequence[Judged]") -> "Figure":
         values = [one.aurocs[name].value for one in judged]
         colour = COLOURS[_kind(name)]
         axes.plot(values, [height] * len(values), "o", color=colour, markersize=4.5, alpha=0.55, markeredgewidth=0)
+        if len(judged) == 1:
+            area = judged[0].aurocs[name]
+            axes.plot([area.low, area.high], [height, height], color=colour, linewidth=1.6, alpha=0.55)
         mean = float(np.mean(values))
         axes.plot([mean, mean], [height - 0.32, height + 0.32], color=colour, linewidth=2.2)
         axes.annotate(f"{mean:.3f}", (1.0, height), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
     axes.set_yticks(range(len(order)), [TITLES[name] for name in order], fontsize=8.5)
     axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
-    axes.set_xlabel(
-        "AUROC: a dot for each class held out, a line at their mean\nblue: baselines, orange: geometry, grey: both"
-    )
+    said = ": a dot for each class held out, a line at their mean" if len(judged) > 1 else " with its 95 % interval"
+    axes.set_xlabel(f"AUROC{said}\nblue: baselines, orange: geometry, grey: both")
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     return figure
 
