@@ -3,7 +3,8 @@
 #   make paper                  the paper's experiment on CIFAR-10
 #   make test / lint / test-slow
 #   make torture                kill, fill up, feed rubbish to and run twice everything; 20 minutes on 2 cores
-#   make versions               the tests with the lowest and highest versions of what confemb needs
+#   make versions               the tests with the lowest and highest versions of what confemb needs, on every
+#                               Python it names that is here; an hour on 2 cores
 #   make bench                  the benchmarks on the CPU, under 20 minutes; into reports/benchmarks
 #   make bench-accelerator      those for a GPU (not run on one yet); needs JAX and PyTorch for it in .venv
 #   make run PYTHON=python3.12  with a Python of your choice
@@ -32,7 +33,8 @@ test: .venv/installed-dev
 test-slow: .venv/installed-dev
 	$(BIN)/python -m pytest -q -m slow || [ $$? -eq 5 ] # 5: there is none
 
-torture: .venv/installed-dev
+torture: .venv/installed-bench
+	@$(INSTALL) -e '.[fuzz]' 2>/dev/null || echo "Atheris does not install here: fuzzing is not guided by coverage."
 	$(BIN)/python -m experiments.torture --out reports/reliability
 
 versions: .venv/installed-dev
@@ -67,7 +69,7 @@ clean:
 	$(INSTALL) -e .
 	@touch $@
 
-# With PyTorch and ONNX Runtime, the peers of the networks.
+# With PyTorch and ONNX Runtime, the peers of the networks, and what else foreign files need.
 .venv/installed-bench: .venv/installed-dev
 	$(INSTALL) -e '.[dev,test-adapters]'
 	@touch $@

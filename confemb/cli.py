@@ -1,6 +1,8 @@
 """The command line: parses, calls, prints."""
 
+import errno
 import io
+import os
 import signal
 import sys
 from pathlib import Path
@@ -261,6 +263,7 @@ def fetch(
 def main() -> None:
     """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 or 143 when it was stopped."""
     debug = "--debug" in sys.argv
+    _open_closed_streams()
     stopped: list[int] = []
 
     def stop_here(number: int, _: object) -> None:
@@ -295,8 +298,23 @@ def main() -> None:
         if isinstance(error, OSError) and error.filename is not None:
             # A path that cannot be used, by its length or for want of a right, is the user's to mend.
             _fail(str(ConfembError(f"{error.filename}: {error.strerror or error}; choose another path.")), 2)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            # Files' writers name theirs: it was the terminal, or the file that the output goes to.
+            _fail(f"cannot write the output: {error.strerror}.", 2)
         said = visible(" ".join(f"{type(error).__name__}: {error}".split()))
         _fail(f"{said} (this is a failure of confemb; --debug shows where)", 1)
+
+
+def _open_closed_streams() -> None:
+    """Lead the standard streams that whoever started this closed nowhere, so that no file takes their place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def _stopped(statuses: list[int]) -> NoReturn:

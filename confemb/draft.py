@@ -158,6 +158,8 @@ class Draft:
                     f"cannot write the result to {self.folder}: {error.strerror or error}; what is finished lies in "
                     f"{self.work}, and the same command goes on from there."
                 ) from error
+        if (self.work / READY).is_dir():
+            shutil.rmtree(self.work / READY)
         (self.work / READY).unlink(missing_ok=True)
         shutil.rmtree(report, ignore_errors=True)
         if not os.listdir(self.work):

@@ -29,6 +29,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         ConfembError: the folder cannot be written to.
     """
     path = Path(path)
+    if not path.name:
+        raise ConfembError(f"cannot write {path}: it is a folder; give a file.")
     # The suffix is kept last: some writers choose their format by it.
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     make_folder(path.parent)

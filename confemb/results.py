@@ -17,7 +17,7 @@ from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
 from confemb.embedding import EmbeddingRuns
 from confemb.errors import ConfembError
 from confemb.experiment import EmbeddingSection, PairsSection, ReportSection, UncertaintySection
-from confemb.files import read_text
+from confemb.files import is_there, read_text
 from confemb.locks import alone_in
 from confemb.pairs import PairCounts
 from confemb.prediction_files import load_predictions, save_predictions
@@ -258,7 +258,8 @@ def _write_many_classes(runs: EmbeddingRuns, draft: Draft, display: Display) -> 
 def open_result(folder: Path) -> Manifest:
     """Return the manifest of a folder that holds an embedding; raises ConfembError where it holds none."""
     if not folder.is_dir():
-        raise ConfembError(f"there is no folder {folder}; give the folder of a result.")
+        what = f"{folder} is a file" if is_there(folder) else f"there is no folder {folder}"
+        raise ConfembError(f"{what}; give the folder of a result.")
     manifest = Manifest(folder)
     for name in (PAIRS, RUNS):
         if manifest.file(name) is None or not (folder / name).is_file():

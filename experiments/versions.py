@@ -1,8 +1,9 @@
 """Tests with the lowest and the highest versions that pyproject.toml allows, and the wheel by itself: `make versions`.
 
-Makes an environment for each Python and each end of the ranges with uv (`pip install uv`), without optional extras,
-runs the tests there, and writes a row for each into the CSV. Then builds the wheel, installs it alone, and runs
-`confemb run digits` from another folder.
+Makes an environment for each Python that pyproject.toml names and each end of the ranges with uv (`pip install uv`),
+without optional extras, runs the tests there, and writes a row for each into the CSV. The lowest versions are those
+with wheels for that Python: nothing is compiled. Then builds the wheel, installs it alone, and runs five commands from
+another folder. A Python that the machine lacks gets a row that says so; pyenv's are found where pyenv has them.
 
 python experiments/versions.py [--pythons 3.11 3.12 3.13] [--tests FILE ...] --out reports/reliability/versions.csv
 """
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 import pandas as pd
@@ -29,7 +31,36 @@ COUNTED = ("passed", "failed", "errors", "skipped")
 
 def uv(*arguments: str | Path) -> None:
     """Run uv; raises CalledProcessError where it fails."""
-    subprocess.run(["uv", *map(str, arguments), "--quiet"], check=True, cwd=ROOT)
+    command = ["uv", *map(str, arguments), "--quiet", "--no-python-downloads"]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
+def project() -> dict[str, list[str]]:
+    """Return what pyproject.toml says of the project."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def required() -> list[str]:
+    """Return the names of the packages that confemb needs."""
+    return [re.split(r"[^\w-]", requirement)[0] for requirement in project()["dependencies"]]
+
+
+def claimed() -> list[str]:
+    """Return the Pythons that pyproject.toml names, the oldest first."""
+    found = [re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", text) for text in project()["classifiers"]]
+    return [match[1] for match in found if match]
+
+
+def version_here(python: str) -> str | None:
+    """Return the whole version of a Python as `3.11`; None where the machine has none."""
+    found = subprocess.run(
+        ["uv", "python", "find", python, "--no-python-downloads"], capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        return None
+    code = "import platform; print(platform.python_version())"
+    said = subprocess.run([found.stdout.strip(), "-c", code], capture_output=True, text=True, check=False)
+    return said.stdout.strip() or None
 
 
 def environment(folder: Path, python: str, end: str) -> Path:
@@ -46,6 +77,7 @@ def environment(folder: Path, python: str, end: str) -> Path:
         python,
         "--resolution",
         ENDS[end],
+        *(f"--only-binary={name}" for name in required()),
         "-o",
         pinned,
     )
@@ -64,7 +96,7 @@ def own_environment() -> dict[str, str]:
 
 def run_tests(python: Path, tests: list[str]) -> dict[str, object]:
     """Run the tests, and count what became of them."""
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "auto", "--dist", "loadfile", *tests]
     done = subprocess.run(command, cwd=ROOT, env=own_environment(), capture_output=True, text=True, check=False)
     last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr.strip()[-300:]
     counts = {name: sum(map(int, re.findall(rf"(\d+) {name.rstrip('s')}", last))) for name in COUNTED}
@@ -75,6 +107,7 @@ def run_tests(python: Path, tests: list[str]) -> dict[str, object]:
 
 def try_wheel(home: Path, python: str) -> dict[str, object]:
     """Build the wheel, install it into an environment of its own, and run an experiment elsewhere."""
+    home.mkdir()
     uv("build", "--wheel", "--out-dir", home / "dist")
     (wheel,) = (home / "dist").glob("*.whl")
     uv("venv", "--python", python, home / "wheel")
@@ -101,17 +134,10 @@ def try_wheel(home: Path, python: str) -> dict[str, object]:
     return {**counts, "status": int(failed > 0)}
 
 
-def row(python: str, end: str, what: str, counts: dict[str, object], started: float) -> dict[str, object]:
-    """Return a row of the table, and print it."""
-    found = {"python": python, "versions": end, "what": what, **counts, "seconds": round(time.monotonic() - started)}
-    print(found, flush=True)
-    return found
-
-
 def main() -> int:
-    """Run all, and write the table."""
+    """Run all, and write the table after each row: a run that is stopped has what it found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pythons", nargs="+", default=["3.11", "3.12", "3.13"])
+    parser.add_argument("--pythons", nargs="+", default=claimed())
     parser.add_argument(
         "--tests", nargs="*", default=[], help="what pytest runs; all fast tests where nothing is given"
     )
@@ -119,21 +145,38 @@ def main() -> int:
     options = parser.parse_args()
     if shutil.which("uv") is None:
         parser.error("uv is needed: pip install uv.")
-    rows = []
+    rows: list[dict[str, object]] = []
+
+    def note(python: str, end: str, what: str, counts: dict[str, object], started: float) -> None:
+        seconds = round(time.monotonic() - started)
+        rows.append({"python": python, "versions": end, "what": what, **counts, "seconds": seconds})
+        print(rows[-1], flush=True)
+        write_text(options.out, frame_csv(pd.DataFrame(rows)))
+
+    # A shim in the PATH runs only the Pythons that are switched on.
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser().glob("versions/*/bin")
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, sorted(pyenv))])
+    here = {python: version for python in options.pythons if (version := version_here(python))}
+    for python in options.pythons:
+        if python not in here:
+            absent = dict.fromkeys(COUNTED, 0) | {"status": 0}
+            note(python, "", "not tried: not on this machine", absent, time.monotonic())
+    if not here:
+        parser.error(f"none of Python {', '.join(options.pythons)} was found.")
     with tempfile.TemporaryDirectory(prefix="confemb-versions-") as name:
         home = Path(name)
-        # The lowest versions have no wheels for newer Pythons.
-        cases = [(options.pythons[0], "lowest"), *((python, "highest") for python in options.pythons)]
+        # Where most breaks comes first: the oldest Python with the lowest versions, the newest with the highest.
+        oldest, *newer = here
+        cases = [(oldest, "lowest"), *((python, "highest") for python in reversed(here))]
+        cases += [(python, "lowest") for python in newer]
         for python, end in cases:
             started = time.monotonic()
             own = environment(home / f"{end}-{python}", python, end)
-            counts = run_tests(own, options.tests)
-            what = " ".join(options.tests) or "all fast tests"
-            rows.append(row(python, end, what, counts, started))
-        started = time.monotonic()
-        counts = try_wheel(home, options.pythons[-1])
-        rows.append(row(options.pythons[-1], "highest", "the wheel alone, five commands", counts, started))
-    write_text(options.out, frame_csv(pd.DataFrame(rows)))
+            note(here[python], end, " ".join(options.tests) or "all fast tests", run_tests(own, options.tests), started)
+        for python in (oldest, *newer[-1:]):
+            started = time.monotonic()
+            counts = try_wheel(home / f"wheel-{python}", python)
+            note(here[python], "highest", "the wheel alone, five commands", counts, started)
     return int(any(row["status"] for row in rows))
 
 

@@ -156,3 +156,8 @@ def test_fetch(run, refused):
     )
     assert "unknown dataset 'cifar': did you mean 'cifar10'" in refused("fetch", "cifar")
     assert "the dataset 'digits' does not take the option path" in refused("fetch", "digits", "--path", "x")
+
+
+def test_a_file_in_place_of_a_result_is_called_one(refused, tmp_path):
+    (tmp_path / "p.csv").write_text("label,top1\n")
+    assert "p.csv is a file; give the folder of a result." in refused("similar", tmp_path / "p.csv", "a")

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -273,3 +274,28 @@ def test_ids_and_texts_that_are_not_utf8_are_refused(predictions, tmp_path):
     with pytest.raises(ConfembError, match=r"a name in it \(.*a\\udcff.png.*\) is not UTF-8"):
         write_json(tmp_path / "m.json", {"a": ids[7]})
     assert list(tmp_path.iterdir()) == []
+
+
+def in_shell(line, cwd):
+    """Run `confemb` in a shell's line, where streams are closed and led elsewhere."""
+    program = f"{shlex.quote(sys.executable)} -c 'from confemb.cli import main; main()'"
+    environment = {**os.environ, "PYTHONPATH": str(Path(confemb.__file__).parent.parent)}
+    command = ["sh", "-c", line.replace("confemb", program, 1)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_closed_standard_streams_harm_nothing(embedded, tmp_path):
+    assert in_shell("confemb fetch digits <&- >&- 2>&-", tmp_path).returncode == 0
+    assert in_shell("confemb similar none a 2>&-", tmp_path).returncode == 2
+    copied = "confemb count p.csv --out counts.npz <&- >&- 2>&-"
+    done = in_shell(copied, embedded[0])
+    assert done.returncode == 0
+    assert confemb.PairCounts.load(embedded[0] / "counts.npz").class_names
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_full_disk_behind_standard_output_is_told_in_a_sentence(embedded):
+    done = in_shell("confemb similar result a > /dev/full", embedded[0])
+    assert done.returncode == 2
+    assert done.stderr == "confemb: cannot write the output: No space left on device.\n"

@@ -146,3 +146,8 @@ def test_unknown_names_suggest_the_nearest():
         "unknown class 'autmobile' in column 'top1': did you mean 'automobile'? known: 'automobile', 'ship'."
     )
     assert str(unknown_name("class", "x", [])) == "unknown class 'x': none is known."
+
+
+def test_a_path_without_a_name_is_no_file_to_write():
+    with pytest.raises(ConfembError, match=r"cannot write /: it is a folder; give a file\."):
+        write_text("/", "x")

@@ -99,5 +99,6 @@ def test_the_report_says_what_was_measured_and_comes_out_the_same_again(module, 
 
 
 def test_a_wordnet_that_is_none_is_said(module, tmp_path):
+    pytest.importorskip("nltk")
     with pytest.raises(confemb.ConfembError, match="holds no WordNet"):
         module.wordnet_ranks(NAMES, tmp_path)

@@ -1,16 +1,23 @@
 """The short form of `experiments/torture`: damaged and hostile files for every reader, with little memory."""
 
+import importlib.util
+import os
+import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from experiments.torture.confined import Outcome, run_confined
 from experiments.torture.fuzz import case, place
-from experiments.torture.hostile import OPTIONAL, all_hostile, judged, odd_files
+from experiments.torture.harmful_files import all_hostile
+from experiments.torture.hostile import OPTIONAL, judged, odd_files
 from experiments.torture.mutations import damaged, mutants
 from experiments.torture.readers import all_readers
+from experiments.torture.readers.opening import FRESH, NOT_FUZZED, opens, reached
+from experiments.torture.report import plain, write_report
 from experiments.torture.trials import SHOWN_FAILURES, Trial
 
 MUTANTS = 8
@@ -20,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limit
 
 @pytest.fixture(scope="module")
 def readers(tmp_path_factory):
-    return all_readers(tmp_path_factory.mktemp("seeds"))
+    return all_readers(tmp_path_factory.mktemp("seeds"), fresh=False)
 
 
 def test_damaged_files_are_read_or_refused_in_a_sentence(readers, tmp_path):
@@ -37,6 +44,36 @@ def test_damaged_files_are_read_or_refused_in_a_sentence(readers, tmp_path):
     # Most seeds are sound, most mutants are not.
     assert kinds["read"] > len(readers)
     assert kinds["refused"] > len(cases) / 3
+
+
+# NLTK leaves its files open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_no_place_where_a_file_is_opened_is_forgotten(readers, tmp_path):
+    found, opened = reached(readers, tmp_path), opens()
+    assert sorted(opened - found - set(NOT_FUZZED) - FRESH) == [], "give a reader in experiments/torture/readers"
+    # Nothing is excused that is gone, or that is tried after all.
+    assert sorted((set(NOT_FUZZED) | FRESH) - opened) == []
+    assert sorted(found & (set(NOT_FUZZED) | FRESH)) == []
+
+
+@pytest.mark.slow
+def test_readers_that_need_a_process_of_their_own_are_not_forgotten_either(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from experiments.torture.readers.made_elsewhere import fresh_readers; "
+        "from experiments.torture.readers.opening import FRESH, reached; folder = Path(sys.argv[1]); "
+        "print(sorted(FRESH - reached(fresh_readers(folder / 'made'), folder / 'work')))"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=root, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    without = (
+        []
+        if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime")
+        else ["adapters/onnx.py:_open"]
+    )
+    assert done.stdout.strip() == str(without)
 
 
 def test_files_made_to_do_harm_are_refused(readers, tmp_path):
@@ -74,7 +111,6 @@ def test_what_stands_in_a_files_place_is_refused(readers, tmp_path):
 
 
 def test_the_child_tells_how_a_case_fails():
-    import os
     import signal
     import time
 
@@ -108,3 +144,34 @@ def test_the_same_seed_damages_alike():
 def test_a_trial_counts_all_failures_and_shows_some():
     trial = Trial.of("what", 100, [str(number) for number in range(30)])
     assert (trial.tried, trial.held, trial.failures) == (100, 70, [str(number) for number in range(SHOWN_FAILURES)])
+
+
+def test_a_trial_counts_how_its_cases_ended():
+    trial = Trial.of("what", 5, [], ["read", "refused", "refused", "read", "refused"])
+    assert trial.happened == "3 refused, 2 read"
+
+
+def test_a_failures_text_names_no_folder_of_this_machine():
+    said = plain("status 2, '/tmp/confemb-x1/a_b/result': confemb: cannot read /root/x/p.csv: no; 3/4 and https://x/y")
+    assert said == "status 2, '.../result': confemb: cannot read .../p.csv: no; 3/4 and https://x/y"
+
+
+def test_the_report_tells_what_was_tried_how_often_and_what_happened(tmp_path):
+    found = {
+        "killed": [
+            Trial.of("SIGKILL in the stage train: whole", 7, []),
+            Trial.of("SIGKILL in the stage embed: whole", 6, []),
+        ],
+        "fuzz": [
+            Trial.of("predictions, CSV", 3, ["traceback: KeyError at /work/x/y.py"], ["read", "traceback", "refused"])
+        ],
+        "guided": [Trial.of("by coverage (not tried: Atheris is not installed)", 0, [])],
+    }
+    shown = write_report(found, tmp_path / "report", seed=0, seconds=60)
+    assert "16 cases of 4 kinds: 1 did not hold." in shown
+    assert "13 runs were killed (SIGKILL), 6 or more in each of 2 stages." in shown
+    assert "Not tried here: by coverage (not tried: Atheris is not installed)." in shown
+    text = (tmp_path / "report" / "tables.md").read_text()
+    assert "traceback: KeyError at .../y.py" in text
+    assert "| predictions, CSV | 3 | 2 | 1 read, 1 traceback, 1 refused |" in text
+    assert str(tmp_path) not in (tmp_path / "report" / "report.html").read_text()

@@ -20,7 +20,7 @@ from confemb.captions.text import Vocabulary
 from confemb.captions.training import Pairs, train_space
 from confemb.datasets import Progress
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import make_folder, write_text
+from confemb.files import is_there, make_folder, read_text, write_text
 from confemb.provenance import Manifest, stage_key, versions
 from confemb.words.vectors import WordVectors
 
@@ -193,7 +193,8 @@ def train_captions(
     if manifest.is_done("train", key):
         return JointSpace.load(out)
     checkpoints = out / CHECKPOINTS
-    if (checkpoints / "key").exists() and (checkpoints / "key").read_text() != key:
+    # Those of other settings or pictures are of no use.
+    if is_there(checkpoints / "key") and read_text(checkpoints / "key") != key:
         shutil.rmtree(checkpoints)
     write_text(checkpoints / "key", key)
     space, history = fit_space(experiment, data, checkpoint_folder=checkpoints / "epochs", progress=progress)

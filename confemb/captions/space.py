@@ -190,7 +190,9 @@ class JointSpace:
         for name, rows in (("pictures", len(captions.pictures)), ("captions", len(captions.texts))):
             if name not in places or places[name].shape != (rows, dim):
                 raise ConfembError(f"{folder / PLACES} holds no places of {rows} {name}: train anew.")
-        features = weights["pictures.kernel"].shape[0] if "pictures.kernel" in weights else 1
+        # What has another form is refused with the other weights.
+        kernel = weights.get("pictures.kernel")
+        features = len(kernel) if kernel is not None and kernel.ndim else 1
         model = nnx.eval_shape(
             lambda: JointModel(experiment.space, features=features, words=len(vocabulary), rngs=nnx.Rngs(0))
         )
@@ -213,9 +215,9 @@ def _units(places: np.ndarray) -> np.ndarray:
 
 
 def _read_captions(path: Path) -> tuple[Captions, np.ndarray]:
-    header, *lines = read_lines(path)
-    rows = [line.split("\t") for line in lines]
-    if header != _COLUMNS or any(len(row) != 3 or row[1] not in PARTS for row in rows):
+    lines = read_lines(path)
+    rows = [line.split("\t") for line in lines[1:]]
+    if lines[:1] != [_COLUMNS] or any(len(row) != 3 or row[1] not in PARTS for row in rows):
         raise ConfembError(f"{path} is no table of pictures, parts and captions as confemb writes it: train anew.")
     part_of = {picture: part for picture, part, _ in rows}
     captions = Captions.of_rows(path.name, ((picture, text) for picture, _, text in rows))

@@ -10,6 +10,8 @@ import json
 import os
 import secrets
 import shutil
+import sys
+import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +22,25 @@ import numpy as np
 
 from confemb.datasets import Dataset, Progress
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import make_folder, write_json
+from confemb.files import make_folder, open_file, parse_json, read_bytes, write_json
 from confemb.locks import alone_in
 
 FORMAT = 1
 INFO = "info.json"
 UNFINISHED = ".part"
 REPORT_EVERY = 500
+# What damaged files make JSON and NumPy raise.
+_DAMAGED = (
+    ConfembError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    SyntaxError,
+    tokenize.TokenError,
+)
 
 
 @dataclass(frozen=True)
@@ -93,12 +107,16 @@ class ArrayCache:
     def info(self) -> dict[str, Any] | None:
         """Return what `info.json` says, or None where the cache is absent, stale or damaged."""
         try:
-            info = json.loads((self.folder / INFO).read_text(encoding="utf-8"))
+            info = parse_json(read_bytes(self.folder / INFO), where=str(self.folder / INFO))
             if info["format"] != FORMAT or info["signature"] != self.signature:
                 return None
+            names = info["class_names"]
             for split, about in info["splits"].items():
-                self._arrays(split, tuple(about["shape"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                _, labels, _ = self._arrays(split, tuple(about["shape"]))
+                texts = [*names, about["fingerprint"]]
+                if not all(isinstance(text, str) for text in texts) or labels.min() < 0 or labels.max() >= len(names):
+                    return None
+        except _DAMAGED:
             return None
         return info
 
@@ -130,11 +148,16 @@ class ArrayCache:
         arrays = []
         for what, kind, expected in (("images", "u1", shape), ("labels", "i4", shape[:1]), ("ids", "U", shape[:1])):
             path = self.folder / f"{split}.{what}.npy"
+            # A pipe would be waited for.
+            with open_file(path):
+                pass
             # Unlike numpy.load this takes nothing but a plain array.
             array = np.lib.format.open_memmap(path, mode="r")
             whole = path.stat().st_size == array.offset + array.nbytes
             if not whole or array.shape != expected or kind not in (array.dtype.kind, array.dtype.str[1:]):
                 raise ValueError(f"{path} is damaged")
+            if kind == "U" and (not array.itemsize or array.view(np.uint32).max() > sys.maxunicode):
+                raise ValueError(f"{path} holds what is no text")
             arrays.append(array)
         return arrays[0], arrays[1], arrays[2]
 

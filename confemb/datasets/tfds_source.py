@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import threading
 import urllib.parse
 import urllib.request
@@ -18,8 +19,11 @@ from confemb.datasets import Dataset, Progress
 from confemb.datasets.cache import REPORT_EVERY, ArrayCache, Contents, SplitRows, cache_root, rename_folder
 from confemb.datasets.pictures import decode_picture
 from confemb.errors import ConfembError, unknown_name
+from confemb.files import parse_json, read_bytes, sha256_file
 
 REACH_SECONDS = 5.0
+# Bytes of a dataset_info.json; thousands of shards take some hundred thousand.
+LARGEST_INFO = 1 << 26
 
 
 class TfdsSource:
@@ -161,21 +165,56 @@ def open_builder(dataset: str, data_dir: Path) -> Any:
 
 
 def find_prepared(dataset: str, folders: list[Path]) -> Any | None:
-    """Return the builder of the first folder that holds the dataset prepared as array_record, or None."""
+    """Return the builder of the first folder that holds the dataset prepared as array_record, or None.
+
+    Raises:
+        ConfembError: TFDS does not know the dataset, or a folder of it is damaged.
+    """
     for folder in folders:
-        if not (folder / _stem(dataset)).is_dir():
+        home = folder / _stem(dataset)
+        if not home.is_dir():
             continue
+        _check_files(home)
         try:
-            builder = open_builder(dataset, folder)
+            with _whole(home):
+                builder = open_builder(dataset, folder)
         except ConfembError as error:
             # Prepared as tfrecord, which only TensorFlow reads.
             if "file format" in str(error).lower():
                 continue
             raise
-        with quiet_tfds():
+        with quiet_tfds(), _whole(home):
             if builder.is_prepared() and builder.info.file_format.value == "array_record":
                 return builder
     return None
+
+
+def _check_files(home: Path) -> None:
+    """Refuse a prepared folder with what TFDS would wait for, or that would let it import a module not its own."""
+    for path in sorted(home.rglob("*")):
+        with _whole(home):
+            kind = path.stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise ConfembError(f"{path} is a pipe or a device, no file: remove the folder {home} and fetch again.")
+        if path.name == "features.json":
+            for name in _feature_classes(parse_json(read_bytes(path), where=str(path))):
+                if not name.startswith("tensorflow_datasets."):
+                    raise ConfembError(
+                        f"{path} names the class {name!r}, which is no part of TFDS: use a dataset without it."
+                    )
+
+
+def _feature_classes(content: Any) -> Iterator[str]:
+    """Yield the names of the Python classes in a features.json: TFDS imports their modules."""
+    left = [content]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value.values()
+            # Protocol buffers take both spellings.
+            yield from (str(value[key]) for key in ("pythonClassName", "python_class_name") if key in value)
+        elif isinstance(value, list):
+            left += value
 
 
 def just_prepared(dataset: str, root: Path) -> Any:
@@ -234,7 +273,8 @@ def read_splits(
         ConfembError: no single picture feature and class feature, pictures that are not 8-bit grey or RGB, or a
             damaged folder.
     """
-    with quiet_tfds() as tfds:
+    home = Path(builder.data_dir)
+    with quiet_tfds() as tfds, _whole(home):
         features = builder.info.features
         image = _the_one(builder, tfds.features.Image, name, "picture")
         label = _the_one(builder, tfds.features.ClassLabel, name, "class")
@@ -243,21 +283,24 @@ def read_splits(
             raise ConfembError(f"the pictures of {name} are not 8-bit grey or RGB, the kinds that can be used.")
         # The pictures are decoded by confemb: TFDS would do it with whatever library is installed.
         skip = {image: tfds.decode.SkipDecoding()}
+        names = list(features[label].names)
+        sizes = {name: int(split.num_examples) for name, split in builder.info.splits.items()}
     splits = {}
-    total, done = sum(split.num_examples for split in builder.info.splits.values()), 0
-    for split in builder.info.splits:
-        with _whole(builder):
+    total, done = sum(sizes.values()), 0
+    for split in sizes:
+        with _whole(home):
             source = builder.as_data_source(split=split, decoders=skip)
-        labels = np.empty(len(source), dtype=np.int32)
-        ids = np.empty(len(source), dtype=object)
+        found_labels, found_ids = [], []
+        # No memory is taken for as many records as the folder says, before they are there.
         for row in range(len(source)):
-            with _whole(builder):
+            with _whole(home):
                 example = source[row]
-                labels[row] = example[label]
-                ids[row] = example["id"].decode() if "id" in features else f"{split}_{row:05d}"
+                found_labels.append(int(example[label]))
+                found_ids.append(example["id"].decode() if "id" in features else f"{split}_{row:05d}")
             if progress is not None and (row + 1) % REPORT_EVERY == 0:
                 progress(f"reading {name}", done + row + 1, total)
         done += len(source)
+        labels, ids = np.array(found_labels, np.int32), np.array(found_ids, object)
         if (labels < 0).all():
             continue
         # TFDS stores the pictures shuffled.
@@ -266,7 +309,7 @@ def read_splits(
         splits[split] = SplitRows(labels[order], list(ids[order]), images)
     if not splits:
         raise ConfembError(f"{name} has no labelled pictures: choose another dataset.")
-    return Contents(list(features[label].names), splits, str(builder.data_dir))
+    return Contents(names, splits, str(builder.data_dir))
 
 
 def _images(
@@ -280,22 +323,23 @@ def _images(
     crop: int | None,
 ) -> Iterator[np.ndarray]:
     for row in order:
-        with _whole(builder):
+        with _whole(Path(builder.data_dir)):
             encoded = bytes(source[int(row)][image])
         where = f"the picture {ids[row]} in {builder.data_dir}"
         yield decode_picture(encoded, mode=mode, image_size=image_size, crop=crop, where=where)
 
 
 @contextlib.contextmanager
-def _whole(builder: Any) -> Iterator[None]:
+def _whole(home: Path) -> Iterator[None]:
     """Turn what TFDS's readers raise on damaged files, errors of many kinds, into one sentence."""
     try:
         yield
+    except ConfembError:
+        raise
     except Exception as error:
         said = " ".join(str(error).split())[:200]
         raise ConfembError(
-            f"the TFDS folder {builder.data_dir} is damaged ({type(error).__name__}: {said}): "
-            "remove it and fetch again."
+            f"the TFDS folder {home} is damaged ({type(error).__name__}: {said}): remove it and fetch again."
         ) from error
 
 
@@ -317,7 +361,9 @@ def _signature(dataset: str, path: Path | None) -> str:
     digest = hashlib.sha256()
     for info in sorted((path / _stem(dataset)).glob("**/dataset_info.json")):
         digest.update(f"{info}\n{info.stat().st_mtime_ns}\n".encode())
-        digest.update(info.read_bytes())
+        if info.stat().st_size > LARGEST_INFO:
+            raise ConfembError(f"{info} is too large to be what TFDS writes: remove the folder and fetch again.")
+        digest.update(sha256_file(info).encode())
     return digest.hexdigest()
 
 

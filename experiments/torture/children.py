@@ -26,6 +26,9 @@ PRELOADED = (
 )
 TOO_LONG = 600.0
 
+# Called in a child before its command.
+Before = Callable[[], None]
+
 
 def preload() -> None:
     """Import what children need."""
@@ -86,7 +89,7 @@ def start(
     *arguments: str | Path,
     log: Path,
     environment: Mapping[str, str] | None = None,
-    before: Callable[[], None] | None = None,
+    before: Before | None = None,
 ) -> Child:
     """Start `confemb ARGUMENTS` in a child.
 
@@ -145,19 +148,22 @@ def refused(status: int, said: str) -> bool:
     return status == 2 and len(lines) == 1 and lines[0].startswith("confemb: ") and lines[0].endswith(".")
 
 
-def kill_at(write: int, folders: Sequence[Path]) -> Callable[[], None]:
-    """Return what makes a child kill itself just before its `write`-th change (from 1) of a file in `folders`."""
+def at_changes(folders: Sequence[Path], do: Callable[[str], None]) -> Before:
+    """Return what makes a child call `do` just before each of its changes of a file in `folders`, with its path."""
 
     def before() -> None:
-        seen = 0
         places = tuple(f"{folder}{os.sep}" for folder in folders)
+        busy = False
 
         def watch(event: str, arguments: tuple[object, ...]) -> None:
-            nonlocal seen
-            if changes(event, arguments) and any(str(part).startswith(places) for part in arguments[:2]):
-                seen += 1
-                if seen == write:
-                    os.kill(os.getpid(), signal.SIGKILL)
+            nonlocal busy
+            if not busy and changes(event, arguments):
+                paths = [str(part) for part in arguments[:2] if str(part).startswith(places)]
+                if paths:
+                    # What it does is not watched itself.
+                    busy = True
+                    do(paths[-1])
+                    busy = False
 
         sys.addaudithook(watch)
 

@@ -1,6 +1,7 @@
 """Running cases in a child process with little memory and little time: what goes wrong there does no harm here."""
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -23,9 +24,14 @@ os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 # What reading one file may take: beyond it the child gets no memory. Far above what the small files of the trials need,
 # far below what the bombs among them would.
 MEMORY = 1 << 30
+# Seconds of CPU time, which other work on the machine does not change; a case that waits may take `WAITING` times as
+# many by the clock.
 SECONDS = 10.0
+WAITING = 6
 # The limit on unpacked files while trials run, so that a bomb of the smallest size that counts is small.
 UNPACKED = 1 << 26
+# glibc's number for it.
+M_ARENA_MAX = -8
 
 Case = Callable[[], object]
 
@@ -37,7 +43,7 @@ class Outcome:
     Attributes:
         kind: "read", "refused", "traceback", "hang", "memory", "crash", "message".
         detail: the sentence, or where it failed.
-        seconds: how long it took.
+        seconds: how long it took by the clock.
     """
 
     kind: str
@@ -60,7 +66,7 @@ def run_confined(cases: Sequence[Case], *, memory: int = MEMORY, seconds: float 
     Args:
         cases: called without arguments.
         memory: bytes of address space that the child may add to what it has when it begins.
-        seconds: what one case may take.
+        seconds: of CPU time, what one case may take.
     """
     outcomes: list[Outcome] = []
     while len(outcomes) < len(cases):
@@ -89,9 +95,9 @@ def _run_child(cases: Sequence[Case], memory: int, seconds: float) -> list[Outco
     buffer = b""
     try:
         while True:
-            ready, _, _ = select.select([reading], [], [], 2 * seconds + 5)
+            ready, _, _ = select.select([reading], [], [], 2 * WAITING * seconds)
             if not ready:
-                outcomes.append(Outcome("hang", f"no answer within {2 * seconds + 5:.0f} s"))
+                outcomes.append(Outcome("hang", f"no answer within {2 * WAITING * seconds:.0f} s"))
                 break
             data = os.read(reading, 1 << 16)
             if not data:
@@ -119,13 +125,17 @@ def _work(cases: Sequence[Case], writing: int, memory: int, seconds: float) -> N
             os.dup2(nothing.fileno(), standard)
     with open("/proc/self/statm", "rb") as statm:
         size = int(statm.read().split()[0]) * resource.getpagesize()
+    # Each thread would reserve 64 MiB of addresses for an arena of its own, and libraries wait for threads that cannot
+    # be made.
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     resource.setrlimit(resource.RLIMIT_AS, (size + memory, size + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def too_long(signum: int, frame: object) -> None:
         raise _TooLong
 
-    signal.signal(signal.SIGALRM, too_long)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, too_long)
     for number, case in enumerate(cases):
         started = time.monotonic()
         kind, detail = _outcome(case, seconds)
@@ -135,12 +145,14 @@ def _work(cases: Sequence[Case], writing: int, memory: int, seconds: float) -> N
 
 
 def _outcome(case: Case, seconds: float) -> tuple[str, str]:
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, WAITING * seconds)
     try:
         return judge(case)
     except _TooLong:
-        return "hang", f"longer than {seconds:.0f} s"
+        return "hang", f"longer than {seconds:.0f} s of CPU time, or {WAITING * seconds:.0f} s in all"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

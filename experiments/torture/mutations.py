@@ -19,52 +19,60 @@ TEXTS = (
     b"\\ud800",
 )  # fmt: skip
 
+# How far from the beginning half of the changes are.
+NEAR = 1024
+
 Change = Callable[[bytearray, Random], None]
 
 
+def _place(data: bytearray, random: Random) -> int:
+    """Return a place to change; often near the beginning, since long files are mostly of one kind or padding."""
+    return random.randrange(len(data) if random.random() < 0.5 else min(len(data), NEAR))
+
+
 def _flip(data: bytearray, random: Random) -> None:
-    data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+    data[_place(data, random)] ^= 1 << random.randrange(8)
 
 
 def _replace(data: bytearray, random: Random) -> None:
-    data[random.randrange(len(data))] = random.randrange(256)
+    data[_place(data, random)] = random.randrange(256)
 
 
 def _number(data: bytearray, random: Random) -> None:
     size = random.choice((1, 2, 4, 8))
     number = (random.choice(NUMBERS) + random.randint(-1, 1)) % 256**size
-    start = random.randrange(len(data))
+    start = _place(data, random)
     data[start : start + size] = number.to_bytes(size, random.choice(("little", "big")))
 
 
 def _text(data: bytearray, random: Random) -> None:
-    start = random.randrange(len(data) + 1)
+    start = _place(data, random)
     data[start : start + random.choice((0, 0, 1, 4))] = random.choice(TEXTS)
 
 
 def _cut(data: bytearray, random: Random) -> None:
-    del data[random.randrange(len(data)) :]
+    del data[_place(data, random) :]
 
 
 def _remove(data: bytearray, random: Random) -> None:
-    start = random.randrange(len(data))
+    start = _place(data, random)
     del data[start : start + random.randint(1, 1 + len(data) // 4)]
 
 
 def _repeat(data: bytearray, random: Random) -> None:
-    start = random.randrange(len(data))
+    start = _place(data, random)
     piece = bytes(data[start : start + random.randint(1, 64)])
     data[start:start] = piece * random.choice((1, 2, 50))
 
 
 def _zeros(data: bytearray, random: Random) -> None:
-    start = random.randrange(len(data))
+    start = _place(data, random)
     size = min(len(data) - start, random.randint(1, 32))
     data[start : start + size] = bytes(size)
 
 
 def _move(data: bytearray, random: Random) -> None:
-    start, size, target = random.randrange(len(data)), random.randint(1, 32), random.randrange(len(data))
+    start, size, target = _place(data, random), random.randint(1, 32), _place(data, random)
     data[target : target + size] = data[start : start + size]
 
 

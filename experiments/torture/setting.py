@@ -37,6 +37,8 @@ dimension_splits = 0
 [report]
 examples = 2
 """
+# What a run does, one after the other: fill the cache, the stages of the result, tables and figures, the moving in.
+STAGES = ("fetch", "train", "predict", "embed", "uncertainty", "report", "publish")
 # These tell when and how fast it was made.
 TIMED = {"manifest.json", "history.csv", "report.html"}
 
@@ -51,7 +53,7 @@ class Setting:
         pictures: the folder of its pictures.
         expected: file name -> SHA-256 of an unbroken run's result, but for `TIMED`.
         earlier: the result of another configuration, to be run over.
-        seconds: how long the stages of the unbroken run took.
+        seconds: one of `STAGES` -> how long the unbroken run was at it.
     """
 
     home: Path
@@ -100,18 +102,46 @@ def make_setting(home: Path) -> Setting:
     write_pictures(pictures)
     experiment = home / "few_digits.toml"
     experiment.write_text(EXPERIMENT.format(pictures=pictures))
-    log, environment = home / "log.txt", {"CONFEMB_CACHE": str(home / "caches" / "unbroken")}
-    # The first run also compiles what later ones find compiled.
+    log = home / "log.txt"
+    cache = home / "caches" / "unbroken"
+    # The first run also compiles what later ones find compiled, and is not timed.
     for folder, change in (("earlier", ["--set", "seed=7"]), ("unbroken", [])):
-        started = time.monotonic()
+        shutil.rmtree(cache, ignore_errors=True)
         command = ("run", experiment, "--out", home / folder, *change)
-        status, said = children.call(*command, log=log, environment=environment)
-        if status:
-            raise RuntimeError(f"the unbroken run failed: {said}")
-    stages = json.loads((home / "unbroken" / "manifest.json").read_text())["stages"]
-    seconds = {stage: record["seconds"] for stage, record in stages.items()}
-    seconds["report"] = max(0.5, time.monotonic() - started - sum(seconds.values()))
+        child = children.start(*command, log=log, environment={"CONFEMB_CACHE": str(cache)})
+        seconds = stage_seconds(child, home / folder, cache)
+        if status := child.end():
+            raise RuntimeError(f"the unbroken run failed: status {status}, {child.said}")
     return Setting(home, experiment, pictures, digests(home / "unbroken"), home / "earlier", seconds)
+
+
+def stage_of(folder: Path, cache: Path) -> str:
+    """Return what a run into `folder` is at, or was when it was killed: one of `STAGES`."""
+    work = folder / ".unfinished"
+    if (work / "ready.json").exists():
+        return "publish"
+    if not list(cache.glob("*/arrays/info.json")):
+        return "fetch"
+    try:
+        done = json.loads((work / "manifest.json").read_text())["stages"]
+    except FileNotFoundError:
+        done = {}
+    return next((stage for stage in STAGES[1:5] if stage not in done), "report")
+
+
+def stage_seconds(child: children.Child, folder: Path, cache: Path) -> dict[str, float]:
+    """Watch a run to its end; return how long it was at each of `STAGES`."""
+    seconds = dict.fromkeys(STAGES, 0.0)
+    reached, last = 0, time.monotonic()
+    while child.running():
+        now, at = time.monotonic(), STAGES.index(stage_of(folder, cache))
+        # Once all is moved in, the folder looks as before the run.
+        if at >= reached:
+            seconds[STAGES[at]] += now - last
+            reached = at
+        last = now
+        time.sleep(0.002)
+    return seconds
 
 
 def write_pictures(folder: Path, *, train: int = 20, test: int = 10) -> None:

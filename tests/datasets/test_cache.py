@@ -257,3 +257,33 @@ def test_scratch_folder_is_removed(tmp_path):
     with scratch_folder(tmp_path / "new") as scratch:
         (scratch / "a").mkdir()
     assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("info.json", lambda data: data.replace(b'"class_names"', b'"klass_names"')),
+        ("info.json", lambda data: data.replace(b'"fingerprint"', b'"fingerprynt"')),
+        ("info.json", lambda data: data.replace(b'"x"', b"7")),
+        ("train.ids.npy", lambda data: data.replace(b"}", b" ")),
+        ("train.ids.npy", lambda data: data[:-4] + b"\xff\xff\xff\xff"),
+        ("train.labels.npy", lambda data: data[:-4] + b"\x09\0\0\0"),
+    ],
+)
+def test_a_damaged_cache_is_none_and_is_made_again(tmp_path, name, damage):
+    def contents(_):
+        images = np.arange(4 * 3 * 3, dtype=np.uint8).reshape(4, 3, 3, 1)
+        rows = SplitRows(np.array([0, 1, 0, 1], np.int32), list("abcd"), iter(images))
+        return Contents(["x", "y"], {"train": rows}, "here")
+
+    cache = ArrayCache(tmp_path, "some", name="some")
+    cache.build(contents)
+    sound = {path.name: path.read_bytes() for path in cache.folder.iterdir()}
+    damaged = damage(sound[name])
+    assert damaged != sound[name]
+    (cache.folder / name).write_bytes(damaged)
+    assert cache.info() is None
+    with pytest.raises(ConfembError, match="is not complete: fetch some again"):
+        cache.load("train")
+    cache.build(contents)
+    assert {path.name: path.read_bytes() for path in cache.folder.iterdir()} == sound

@@ -1,4 +1,5 @@
 import io
+import os
 import shutil
 import socket
 import threading
@@ -231,3 +232,43 @@ def test_reachable_is_bounded_when_the_name_lookup_hangs(monkeypatch):
     assert not reachable("http://localhost", seconds=0.2)
     assert time.monotonic() - start < 2
     answer.set()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("dataset_info.json", lambda data: data[:50], "is damaged"),
+        ("dataset_info.json", lambda data: data.replace(b'"splits"', b'"splyts"'), "is damaged"),
+        (
+            "dataset_info.json",
+            lambda data: data.replace(b'"30"', b'"1099511627776"'),
+            "is damaged",
+        ),
+        (
+            "features.json",
+            lambda data: data.replace(b"tensorflow_datasets.", b"subprocess."),
+            "which is no part of TFDS",
+        ),
+        ("features.json", lambda data: data.replace(b'"python', b'"pythom'), "is damaged"),
+    ],
+)
+def test_a_damaged_folder_is_refused_in_a_sentence(data_dir, tmp_path, name, damage, said):
+    copy = tmp_path / "copy"
+    shutil.copytree(data_dir, copy)
+    path = copy / "tiny_grey" / "1.0.0" / name
+    sound = path.read_bytes()
+    path.write_bytes(damage(sound))
+    assert path.read_bytes() != sound
+    with pytest.raises(ConfembError, match=said) as caught:
+        open_dataset("tfds:tiny_grey", path=str(copy)).fetch()
+    assert str(caught.value).count("is damaged (") <= 1
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(data_dir, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(data_dir, copy)
+    path = copy / "tiny_grey" / "1.0.0" / "features.json"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfembError, match=r"features\.json is a pipe or a device"):
+        open_dataset("tfds:tiny_grey", path=str(copy)).fetch()

@@ -71,4 +71,5 @@ def _write(tmp_path, text):
 
 
 def test_nouns_of_a_folder_that_is_none(refused, tmp_path):
+    pytest.importorskip("nltk")
     assert "holds no WordNet" in refused("words", "nouns", "--wordnet", tmp_path)
