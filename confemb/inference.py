@@ -60,35 +60,51 @@ class CompiledLogits(Protocol):
 
 
 def compiled_logits(network: Any, *, mirror: bool = False) -> CompiledLogits:
-    """Place a network's weights on all devices, once, and return what turns (batch, size) into float32 logits.
+    """Return what turns (batch, size) into float32 logits, computed on all devices, or on all cores of all processes.
 
-    The batch, at most `size` inputs, is filled up to `size` (and for the devices; on a lone CPU only to whole parts,
-    which its cores compute side by side) and its logits are cut again, so one compiled program serves all batches of a
-    size. `network` is called as `network(network.prepare(batch))`, for the activations of a layer with `layer=` its
-    name.
+    The batch, at most `size` inputs, is filled up (on accelerators to `size`, on CPUs to whole parts) and its logits
+    are cut again, so one compiled program serves all batches of a size. `network` is called as
+    `network(network.prepare(batch))`, for the activations of a layer with `layer=` its name.
     """
+    folded = fold_batch_norm(network) if has_batch_norm(network) else network
+    return _in_parts(for_cpu(folded), mirror) if jax.default_backend() == "cpu" else _sharded(folded, mirror)
+
+
+def _sharded(network: Any, mirror: bool) -> CompiledLogits:
+    """Place the weights on all devices, once; each computes its share of a batch."""
     mesh = Mesh(np.array(jax.devices()), ("batch",))
-    by_batch = NamedSharding(mesh, PartitionSpec("batch"))
-    faster = fold_batch_norm(network) if has_batch_norm(network) else network
-    graph, state = nnx.split(for_cpu(faster) if jax.default_backend() == "cpu" else faster)
-    everywhere = NamedSharding(mesh, PartitionSpec())
+    by_batch, everywhere = NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
+    graph, state = nnx.split(network)
     state = jax.tree.map(lambda value: _placed(value, everywhere), state)
 
-    def sharded(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
+    def logits(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
         placed = jax.device_put(_filled(batch, -(-size // mesh.size) * mesh.size), by_batch)
         found = _on_all_devices(graph, mirror, layer, state, placed)
         if not found.is_fully_addressable:
             found = multihost_utils.process_allgather(found, tiled=True)
         return np.asarray(found)[: len(batch)]
 
-    def in_parts(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
-        part = min(_part(network, batch), size)
-        filled = _filled(batch, -(-max(len(batch), 1) // part) * part)
-        pieces = [(filled[i : i + part],) for i in range(0, len(filled), part)]
-        found = in_streams(functools.partial(_on_one_core, graph, mirror, layer), (state,), pieces)
-        return np.concatenate(found)[: len(batch)]
+    return logits
 
-    return in_parts if mesh.size == 1 and mesh.devices.flat[0].platform == "cpu" else sharded
+
+def _in_parts(network: Any, mirror: bool) -> CompiledLogits:
+    """Let each core compute a small part of a batch at a time; several processes share the parts."""
+    graph, state = nnx.split(network)
+    # After a training by several processes the weights are on devices of all of them.
+    state = jax.tree.map(lambda value: value if value.is_fully_addressable else np.asarray(value), state)
+    processes, process = jax.process_count(), jax.process_index()
+
+    def logits(batch: np.ndarray, size: int, *, layer: str | None = None) -> np.ndarray:
+        part = min(_part(network, batch), size)
+        each = -(-max(len(batch), 1) // (part * processes)) * part
+        own = _filled(batch, each * processes)[process * each : (process + 1) * each]
+        pieces = [(own[i : i + part],) for i in range(0, each, part)]
+        found = np.concatenate(in_streams(functools.partial(_on_one_core, graph, mirror, layer), (state,), pieces))
+        if processes > 1:
+            found = multihost_utils.process_allgather(found, tiled=True)
+        return found[: len(batch)]
+
+    return logits
 
 
 def _placed(value: Any, sharding: NamedSharding) -> jax.Array:

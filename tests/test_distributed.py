@@ -104,16 +104,34 @@ def test_two_processes_and_eight_devices_predict_the_same_bytes_as_one(tmp_path,
 
 
 @pytest.mark.slow
+def test_eight_devices_share_a_batch_as_accelerators_do():
+    # CPUs compute in parts instead, so this is called by itself.
+    code = """if True:
+        import jax, numpy as np
+        from confemb.classifiers import make_network
+        from confemb.inference import _in_parts, _sharded
+        assert len(jax.devices()) == 8
+        network = make_network("fast_cnn", (8, 8, 3), 10, seed=0, options={"widths": [8, 16]})
+        images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
+        shared, expected = (logits(network, True)(images, 64) for logits in (_sharded, _in_parts))
+        np.testing.assert_allclose(shared, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(shared.argmax(axis=1), expected.argmax(axis=1))
+    """
+    subprocess.run([sys.executable, "-c", code], env=environment(devices=8), check=True)
+
+
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains_and_one_goes_on_from_there(tmp_path, experiment):
     one, two = tmp_path / "one", tmp_path / "two"
     alone("train", experiment, one)
     assert together("train", [experiment, experiment], two)[0] == [0, 0]
-    # The batch's mean is summed in another order, so the last bits differ.
+    # The batch is one program instead of parts, so the last bits differ, and with them which of two equal patches of a
+    # digit wins in a pooling.
     losses = [pd.read_csv(folder / "history.csv")["train_loss"] for folder in (one, two)]
-    np.testing.assert_allclose(*losses, rtol=1e-3)
+    np.testing.assert_allclose(*losses, rtol=1e-2)
     first, second = (read_checkpoint(str(folder / "weights.safetensors")).arrays for folder in (one, two))
     for name, values in first.items():
-        np.testing.assert_allclose(second[name], values, atol=2e-2)
+        assert np.linalg.norm(second[name] - values) <= 0.2 * np.linalg.norm(values), name
     alone("predict", experiment, two)
     stages = json.loads((two / "manifest.json").read_text())["stages"]
     assert stages["train"]["devices"].startswith("2 x")

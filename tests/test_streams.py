@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 
 import jax
@@ -57,3 +60,16 @@ def test_programs_are_compiled_for_one_core():
 def test_a_failure_comes_through():
     with pytest.raises(ZeroDivisionError):
         in_streams(lambda number: 1 // int(number), (), [(jnp.asarray(1),), (jnp.asarray(0),)])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(cores() < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores to choose from")
+def test_the_number_of_cores_changes_no_bit_of_a_training(tmp_path):
+    def train(folder, allowed):
+        limited = f"import os; os.sched_setaffinity(0, {allowed}); from confemb.cli import main; main()"
+        arguments = ["train", "digits", "--set", "training.epochs=2", "--out", str(tmp_path / folder)]
+        subprocess.run([sys.executable, "-c", limited, *arguments], check=True, capture_output=True, cwd=tmp_path)
+        return (tmp_path / folder / "weights.safetensors").read_bytes()
+
+    every = os.sched_getaffinity(0)
+    assert train("one", {min(every)}) == train("all", every)
