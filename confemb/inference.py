@@ -19,10 +19,10 @@ from confemb.streams import ON_ONE_CORE, in_streams
 
 BATCH_SIZE = 256
 
-# On CPUs, a core computes this many inputs of a batch at a time, fewer where they have more values than that together
+# On CPUs, a core computes this many inputs of a batch at a time, fewer where they have more values than this together
 # (a picture of 224 x 224 has 150,528).
 CPU_PART = 16
-CPU_PART_VALUES = 400_000
+CPU_PART_VALUES = 200_000
 
 
 def _outputs(graph: Any, mirror: bool, layer: str | None, state: Any, images: jax.Array) -> jax.Array:

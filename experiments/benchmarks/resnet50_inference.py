@@ -5,7 +5,7 @@
 Needs the extra `torch`; ONNX Runtime takes part where `onnx` and `onnxruntime` are installed. Weights are random, speed
 does not depend on them. PyTorch runs eagerly in float32, as it comes and with channels last, and ONNX Runtime runs the
 same network, exported. confemb's is the product's own path, `FlaxClassifier`, which folds the normalisations and
-computes 2 pictures at a time on each core. The ratio is to PyTorch eager as it comes. For GPUs: accelerator.py.
+computes a picture at a time on each core. The ratio is to PyTorch eager as it comes. For GPUs: accelerator.py.
 """
 
 import io
