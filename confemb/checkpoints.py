@@ -77,8 +77,11 @@ class Checkpoints:
         """
         ocp = self._ocp
         # What goes wrong in Orbax's threads is raised here as well: it is said in a sentence, without their tracebacks.
-        log = logging.getLogger("absl")
-        before, log.disabled = log.disabled, True
+        # After a failure they stay quiet: an event loop tells of a task when that is collected.
+        logs = [logging.getLogger(name) for name in ("absl", "asyncio")]
+        before = [log.disabled for log in logs]
+        for log in logs:
+            log.disabled = True
         try:
             self._manager.save(
                 epoch,
@@ -94,8 +97,8 @@ class Checkpoints:
                 f"cannot write the checkpoint of epoch {epoch} to {self._folder}: {_reason(error)}; the same command "
                 "goes on at the checkpoint before."
             ) from error
-        finally:
-            log.disabled = before
+        for log, disabled in zip(logs, before, strict=True):
+            log.disabled = disabled
 
     def __enter__(self) -> Self:
         return self
