@@ -77,8 +77,8 @@ class Checkpoints:
         """
         ocp = self._ocp
         # What goes wrong in Orbax's threads is raised here as well: it is said in a sentence, without their tracebacks.
-        # After a failure they stay quiet: an event loop tells of a task when that is collected.
-        logs = [logging.getLogger(name) for name in ("absl", "asyncio")]
+        # After a failure they stay quiet: some of it is told when a thread ends or a task is collected.
+        logs = [logging.getLogger(name) for name in ("absl", "asyncio", "concurrent.futures")]
         before = [log.disabled for log in logs]
         for log in logs:
             log.disabled = True
