@@ -74,7 +74,8 @@ def test_the_batch_size_changes_nothing():
 
 def test_a_core_gets_few_pictures_and_fewer_large_ones():
     assert inference._part(network(), np.zeros((300, 2, 5, 1), np.uint8)) == 16
-    assert inference._part(network(), np.zeros((8, 224, 224, 3), np.uint8)) == 2
+    assert inference._part(network(), np.zeros((8, 112, 112, 3), np.uint8)) == 5
+    assert inference._part(network(), np.zeros((8, 224, 224, 3), np.uint8)) == 1
     assert inference._part(network(), np.zeros((8, 2000, 2000, 3), np.uint8)) == 1
 
 
