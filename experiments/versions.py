@@ -116,10 +116,10 @@ def try_wheel(home: Path, python: str) -> dict[str, object]:
     elsewhere.mkdir()
     commands = [
         ("list", "experiments"),
-        ("run", "digits", "--set", "training.epochs=1", "--set", "uncertainty.pictures=2", "--out", "result"),
-        ("report", "result"),
-        ("similar", "result", "three"),
-        ("compare", "result", "result"),
+        ("run", "digits", "--set", "training.epochs=1", "--set", "uncertainty.pictures=2", "--out", "my_result"),
+        ("report", "my_result"),
+        ("similar", "my_result", "three"),
+        ("compare", "my_result", "my_result"),
     ]
     failed = 0
     for command in commands:
