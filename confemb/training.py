@@ -141,10 +141,7 @@ def train(
             loss, accuracy = epoch_means(totals, steps_per_epoch, epoch, settings)
             seconds = time.monotonic() - started
             put_back(network, state)
-            row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
-            if test is not None:
-                row["test_loss"], row["test_accuracy"] = evaluate(network, test)
-            history.append(row | {"seconds": seconds})
+            history.append(epoch_row(network, test, epoch, loss, accuracy, seconds))
             # Before the checkpoint: a training stopped in between does this epoch again.
             if keep is not None and epoch in (settings.keep_epochs or ()):
                 keep(epoch)
@@ -229,6 +226,16 @@ def epoch_means(totals: Any, steps: int, epoch: int, settings: TrainingSection) 
             f"(now {settings.learning_rate})."
         )
     return loss, accuracy
+
+
+def epoch_row(
+    network: Network, test: Dataset | None, epoch: int, loss: float, accuracy: float, seconds: float
+) -> dict[str, float]:
+    """Return an epoch's row of the history, with what the network is worth on the test pictures where there are any."""
+    row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
+    if test is not None:
+        row["test_loss"], row["test_accuracy"] = evaluate(network, test)
+    return row | {"seconds": seconds}
 
 
 def _history_from_lead(history: list[dict[str, float]], team: Team) -> list[dict[str, float]]:

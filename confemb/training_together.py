@@ -15,8 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from confemb.classifiers import Network
 from confemb.datasets import Dataset
 from confemb.experiment import TrainingSection
-from confemb.inference import evaluate
-from confemb.training import TrainState, batch_size_of, begin, epoch_means, epoch_rows, make_step, put_back
+from confemb.training import TrainState, batch_size_of, begin, epoch_means, epoch_row, epoch_rows, make_step, put_back
 
 # (state, totals, rows) -> (state, totals), each with an axis of networks in front.
 StepTogether = Callable[[TrainState, jax.Array, np.ndarray], tuple[TrainState, jax.Array]]
@@ -58,11 +57,8 @@ def train_together(
         seconds = (time.monotonic() - started) / len(networks)
         for network, one, history, own in zip(networks, _apart(state), histories, sums, strict=True):
             loss, accuracy = epoch_means(own, steps, epoch, settings)
-            row = {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy}
             put_back(network, one)
-            if test is not None:
-                row["test_loss"], row["test_accuracy"] = evaluate(network, test)
-            history.append(row | {"seconds": seconds})
+            history.append(epoch_row(network, test, epoch, loss, accuracy, seconds))
         if progress is not None:
             progress(epoch, settings.epochs)
     return [pd.DataFrame(history).astype({"epoch": int}) for history in histories]

@@ -167,7 +167,9 @@ def test_the_report_tells_what_was_tried_how_often_and_what_happened(tmp_path):
             Trial.of("SIGKILL in the stage embed: whole", 6, []),
         ],
         "fuzz": [
-            Trial.of("predictions, CSV", 3, ["traceback: KeyError at /work/x/y.py"], ["read", "traceback", "refused"])
+            Trial.of(
+                "predictions, CSV", 3, ["traceback: KeyError at /somewhere/x/y.py"], ["read", "traceback", "refused"]
+            )
         ],
         "guided": [Trial.of("by coverage (not tried: Atheris is not installed)", 0, [])],
     }

@@ -27,11 +27,9 @@ def convolve_3x3(x: jax.Array, kernel: jax.Array, *, even: bool = False) -> jax.
     With `even`, the last of an odd number of rows or columns may be left out: for a pooling by 2, which drops it.
     """
     if jax.default_backend() == "cpu" and _many_channels(kernel):
-        products, direct = 16.0, 9.0
-        for length in x.shape[1:3]:
-            outputs = length - length % 2 if even else length
-            products, direct = products * -(-outputs // 2), direct * outputs
-        if products <= 0.6 * direct:
+        height, width = winograd.output_size(x, even)
+        # On small odd pictures much of the last tiles is thrown away.
+        if 16 * -(-height // 2) * -(-width // 2) <= 0.6 * 9 * height * width:
             return winograd.convolve(x, kernel, even)
     return convolve(x, kernel, 1, 1)
 

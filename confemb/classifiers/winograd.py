@@ -41,7 +41,7 @@ def transform_kernel(kernel: jax.Array) -> Square:
 
 def convolve_transformed(x: jax.Array, kernel: Square, even: bool = False) -> jax.Array:
     """Return what `convolve` does, with a kernel that `transform_kernel` has prepared."""
-    height, width = _size(x, even)
+    height, width = output_size(x, even)
     products = _each(jnp.matmul, _each(_rows, _tiles(x, even)), kernel)
     shape = (len(x), -(-height // 2), -(-width // 2), kernel[0][0].shape[-1])
     outputs = _each(lambda y: y.reshape(shape), _both_sides(_A.T, products))
@@ -69,7 +69,7 @@ def _backward(even: bool, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
 convolve.defvjp(_forward, _backward)
 
 
-def _size(x: jax.Array, even: bool) -> tuple[int, int]:
+def output_size(x: jax.Array, even: bool) -> tuple[int, int]:
     """Return how many rows and columns of outputs there are."""
     height, width = x.shape[1:3]
     return (height - height % 2, width - width % 2) if even else (height, width)
@@ -77,7 +77,7 @@ def _size(x: jax.Array, even: bool) -> tuple[int, int]:
 
 def _tiles(x: jax.Array, even: bool) -> Square:
     """Return B' d B of the 4x4 tiles of (N, H, W, C), which overlap by 2: 4 x 4 arrays (N, H' / 2, W' / 2, C)."""
-    height, width = (length + length % 2 for length in _size(x, even))
+    height, width = (length + length % 2 for length in output_size(x, even))
     x = jnp.pad(x, ((0, 0), (1, height - x.shape[1] + 1), (1, width - x.shape[2] + 1), (0, 0)))
     return _both_sides(_B.T, [[x[:, i : i + height : 2, j : j + width : 2] for j in range(4)] for i in range(4)])
 
