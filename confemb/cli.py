@@ -277,6 +277,7 @@ def main() -> None:
             # A terminal of another encoding shows what it has no letter for by its number.
             stream.reconfigure(errors="backslashreplace")
     try:
+        _refuse_empty(sys.argv[1:])
         app(prog_name="confemb")
     except ConfembError as error:
         if debug:
@@ -315,6 +316,15 @@ def _open_closed_streams() -> None:
             mode = "w" if number else "r"
             stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Refuse an argument without a letter: as a path it would mean the folder that one is in."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument and not (argument.startswith("--") and argument.endswith("=")):
+            continue
+        where = argument or (f"{before} ''" if before.startswith("-") else "''")
+        raise ConfembError(f"{where} is empty: give a value, or leave it out; a shell variable may be unset.")
 
 
 def _stopped(statuses: list[int]) -> NoReturn:

@@ -85,6 +85,17 @@ def test_files_and_folders_that_cannot_be_used(refused, files):
     assert "standard input is empty" in refused("embed", "-", "--out", files / "out")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(("p.csv", "--out", ""), "--out ''"), (("p.csv", "--out="), "--out="), (("", "--out", "out"), "''")],
+)
+def test_an_empty_argument_is_refused(refused, files, monkeypatch, arguments, named):
+    monkeypatch.chdir(files)
+    there = sorted(files.iterdir())
+    assert refused("embed", *arguments).startswith(f"confemb: {named} is empty: give a value, or leave it out")
+    assert sorted(files.iterdir()) == there
+
+
 def test_paths_that_no_file_can_have_are_refused(refused, files):
     long = "x" * 300
     assert "File name too long" in refused("embed", f"{long}.csv", "--out", files / "out")
