@@ -312,13 +312,14 @@ def _toml(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], changes: dict[str, Any], *, in_section: bool = False) -> dict[str, Any]:
+    """Return `changes` laid over `base`, section by section; within one, an empty table takes the base's away."""
     merged = dict(base)
     for key, value in changes.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict) and (value or not in_section)
         # Another classifier or embedder has other options: the base's do not carry over.
         if both and len({part["name"] for part in (merged[key], value) if "name" in part}) < 2:
-            merged[key] = _merge(merged[key], value)
+            merged[key] = _merge(merged[key], value, in_section=True)
         else:
             merged[key] = value
     return merged

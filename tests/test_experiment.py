@@ -89,6 +89,13 @@ def test_an_extended_experiment_changes_single_values(write):
     assert child.report.groups == {"low": ["zero", "one"], "high": ["eight"]}
 
 
+def test_an_empty_table_within_a_section_takes_the_bases_away(write):
+    child = load_experiment(write('extends = "base"\n[report]\ngroups = {}\n'))
+    assert child.report.groups == {}
+    # A section with nothing in it changes nothing.
+    assert load_experiment(write('extends = "base"\n[report]\n[training]\n')).report.groups == {"low": ["zero", "one"]}
+
+
 def test_another_plug_in_drops_the_options_of_the_bases(write):
     child = load_experiment(
         write('extends = "base"\n[classifier]\nname = "paper_cnn"\n[embedding]\nname = "skipgram"\ndim = 9\n')
