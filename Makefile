@@ -5,7 +5,7 @@
 #   make torture                kill, fill up, feed rubbish to and run twice everything; 20 minutes on 2 cores
 #   make versions               the tests with the lowest and highest versions of what confemb needs, on every
 #                               Python it names that is here; an hour on 2 cores
-#   make bench                  the benchmarks on the CPU, under 20 minutes; into reports/benchmarks
+#   make bench                  the benchmarks on the CPU, six minutes on two quiet cores; into reports/benchmarks
 #   make bench-accelerator      those for a GPU (not run on one yet); needs JAX and PyTorch for it in .venv
 #   make run PYTHON=python3.12  with a Python of your choice
 

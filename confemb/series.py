@@ -122,7 +122,7 @@ def predict_epochs(
     if settings is None or settings.keep_epochs is None:
         raise ConfembError(
             f"the experiment {experiment.name!r} keeps the weights of no epoch; say which, for example "
-            "--set training.keep_epochs=[1,2,4]."
+            "--set 'training.keep_epochs=[1,2,4]'."
         )
     display = display or Display()
     with alone_in(folder):
