@@ -12,7 +12,7 @@ import typer
 
 from confemb.commands import captions, compare, counting, lab, models, similarities, uses, words
 from confemb.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, ResultFolder
-from confemb.errors import ConfembError, unknown_name, visible
+from confemb.errors import ConfembError, one_of, unknown_name, visible
 
 if TYPE_CHECKING:
     from confemb.experiment import Experiment
@@ -139,14 +139,14 @@ def embed(
     from confemb.prediction_files import load_pairs
     from confemb.results import embed_predictions
 
-    weigh_by = _choice("--weighting", weighting, "count", "probability")
+    weigh_by = one_of("--weighting", weighting, "count", "probability")
     names = None if classes is None else load_class_names(classes)
     counts, found = load_pairs(
         predictions,
         class_names=names,
         k=k,
-        self_pairs=_choice("--self-pairs", self_pairs, "keep", "drop"),
-        missing_classes=_choice("--missing-classes", missing_classes, "error", "drop"),
+        self_pairs=one_of("--self-pairs", self_pairs, "keep", "drop"),
+        missing_classes=one_of("--missing-classes", missing_classes, "error", "drop"),
         weighting=weigh_by,
         temperature=temperature,
     )
@@ -338,12 +338,6 @@ def _fail(message: str, status: int) -> NoReturn:
 
 def _warn(message: str) -> None:
     typer.echo(f"confemb: note: {message}", err=True)
-
-
-def _choice(option: str, value: str, *allowed: str) -> Any:
-    if value not in allowed:
-        raise unknown_name("value", value, allowed, where=option)
-    return value
 
 
 def _run_stages(experiment: "Experiment", out: Path | None, until: Any, distributed: str | None) -> None:

@@ -6,11 +6,12 @@ none, since every pair moves when one does.
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, one_of
 from confemb.pair_weights import Weighting
 from confemb.predictions import Predictions, check_k
 
@@ -98,12 +99,13 @@ def pair_differences(
         seed: draws them.
 
     Raises:
-        ConfembError: `k` out of range, probabilities that are not there, weighted pictures, or predictions that do
-            not fit each other.
+        ConfembError: `k` out of range, probabilities that are not there, weighted pictures, another weighting, or
+            predictions that do not fit each other.
     """
+    one_of("weighting", weighting, *get_args(Weighting))
     if a.class_names != b.class_names or len(a) != len(b) or (a.labels != b.labels).any():
         raise ConfembError("the two predictions are not of the same pictures and classes in the same order.")
-    if any(getattr(one, "weights", None) is not None for one in (a, b)):
+    if any(one.weights is not None for one in (a, b)):
         raise ConfembError("a difference is tested picture by picture: each needs one true class and no weight.")
     check_k(k, min(a.k, b.k), what="predicted classes for each picture")
     if weighting == "probability" and (a.top_probs is None or b.top_probs is None):

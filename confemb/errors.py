@@ -3,6 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 # A sentence longer than this holds something that nobody wants to read whole: its middle is left out.
 LONGEST_MESSAGE = 1500
@@ -58,3 +59,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "")
     hint = f"did you mean {near[0]!r}? " if near else ""
     choices = f"known: {quoted_list(known, limit=12)}" if known else "none is known"
     return ConfembError(f"unknown {kind} {name!r}{place}: {hint}{choices}.")
+
+
+def one_of(where: str, value: str, *allowed: str) -> Any:
+    """Return `value`; raises ConfembError, which says `where` it stands, unless it is one of those allowed."""
+    if value not in allowed:
+        raise unknown_name("value", value, allowed, where=where)
+    return value

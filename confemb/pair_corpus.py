@@ -1,11 +1,11 @@
 """`PairCorpus`: pair counts laid out as two-word sentences, in an order that depends on the counts and a seed alone."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, one_of
 from confemb.pairs import PairCounts
 
 Order = Literal["shuffled", "sorted"]
@@ -29,8 +29,9 @@ class PairCorpus(Sequence[list[str]]):
         Sorted pairs show one class after the other and give unsteady cosines: for study only.
 
         Raises:
-            ConfembError: more than `MAX_CORPUS_PAIRS` pairs, which would not fit into memory.
+            ConfembError: more than `MAX_CORPUS_PAIRS` pairs, which would not fit into memory; an unknown order.
         """
+        one_of("order", order, *get_args(Order))
         if counts.total > MAX_CORPUS_PAIRS:
             raise ConfembError(
                 f"{counts.total:,} pairs are more than the {MAX_CORPUS_PAIRS:,} that fit into memory as a corpus: "

@@ -1,10 +1,10 @@
 """What each pair weighs, in exact whole numbers, and the sums of these by pair of classes."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, one_of
 from confemb.predictions import Predictions
 
 Weighting = Literal["count", "probability"]
@@ -14,7 +14,12 @@ MILLIONTH = 1e-6
 
 
 def millionths(predictions: Predictions, k: int, weighting: Weighting, temperature: float) -> np.ndarray | None:
-    """Return (N, k) int64, what each pair weighs in millionths; None where each counts once."""
+    """Return (N, k) int64, what each pair weighs in millionths; None where each counts once.
+
+    Raises:
+        ConfembError: an unknown weighting, probabilities that are not there, a temperature that is not above 0.
+    """
+    one_of("weighting", weighting, *get_args(Weighting))
     if weighting == "count":
         if predictions.weights is None:
             return None

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse
 
 from confemb.class_cells import positions
-from confemb.errors import ConfembError, quoted_list
+from confemb.errors import ConfembError, one_of, quoted_list
 from confemb.files import read_bytes, whole_file
 from confemb.npz import read_record
 from confemb.pair_weights import MILLIONTH, Weighting, count_codes, millionths
@@ -64,8 +64,7 @@ class PairCounts:
         """
         names = tuple(check_class_names(self.class_names))
         object.__setattr__(self, "class_names", names)
-        if self.self_pairs not in get_args(SelfPairs):
-            raise ConfembError(f'self_pairs is {self.self_pairs!r}; it must be "keep" or "drop".')
+        one_of("self_pairs", self.self_pairs, *get_args(SelfPairs))
         if self.unit not in (1.0, MILLIONTH):
             raise ConfembError(f"the unit of pair counts is {self.unit!r}; it must be 1 or {MILLIONTH:g}.")
         for what, size in (("true", len(names)), ("predicted", len(names)), ("rank", self.k)):
@@ -101,8 +100,8 @@ class PairCounts:
     def whole(self, seed: int) -> np.ndarray:
         """Return (M,) int64 how many whole pairs stand for each cell: the counts, unless they are weighted.
 
-        Weighted pairs are drawn by systematic sampling (Madow 1949): the sum is `total`, each cell gets its
-        weight rounded down or up, and its weight exactly on average over seeds.
+        Weighted pairs are drawn by systematic sampling (Madow 1949): each cell, and so their sum, gets its weight
+        rounded down or up, and its weight exactly on average over seeds.
         """
         if self.unit == 1.0:
             return self.counts
@@ -230,8 +229,8 @@ def count_pairs(
         shard: an id of these predictions, by which it is noticed when they are added twice.
 
     Raises:
-        ConfembError: k larger than the predictions hold; a class without pictures; no pair left; a weighting by
-            probabilities that are not there, or a temperature that is not above 0.
+        ConfembError: k larger than the predictions hold; a class without pictures; no pair left; no probabilities to
+            weigh by or to soften; a temperature that is not above 0; a policy or weighting of another name.
     """
     check_k(k, predictions.k, what="predicted classes for each picture")
     size = len(predictions.class_names)
@@ -296,6 +295,7 @@ def _select_pairs(
     shards: tuple[str, ...] = (),
 ) -> PairCounts:
     """Leave out what the policies say from the cells (true, predicted, rank, counts), and sort the rest."""
+    one_of("missing_classes", missing_classes, *get_args(MissingClasses))
     has_pictures = np.zeros(len(names), bool)
     has_pictures[columns[0]] = True
     missing = [names[i] for i in np.flatnonzero(~has_pictures)]

@@ -6,11 +6,11 @@ Hierarchies with Deep Networks" (CVPR 2020): the mean severity of the mistakes a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from confemb.errors import ConfembError, quoted_list
+from confemb.errors import ConfembError, one_of, quoted_list
 from confemb.predictions import Predictions
 from confemb.similarity import SimilarityMatrix
 
@@ -55,9 +55,13 @@ def severities(similarity: SimilarityMatrix, scale: Scale = "given") -> np.ndarr
         scale: "given": 1 - similarity. "rank": the share of the pairs of classes that are more alike, ties by half,
             from 0 (the most similar pair) towards 1; it does not depend on the similarity's scale, so that severities
             under different similarities can be compared.
+
+    Raises:
+        ConfembError: another scale.
     """
     from scipy.stats import rankdata
 
+    one_of("scale", scale, *get_args(Scale))
     values = similarity.values
     if scale == "given":
         found = 1.0 - values

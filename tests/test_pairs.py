@@ -135,7 +135,7 @@ def test_confusions_that_do_not_fit(matrix, sentence):
         ({"counts": [1]}, "for each count"),
         ({"predicted": [1, 0], "true": [0, 0]}, "must be sorted"),
         ({"predicted": [1, 1], "true": [0, 0]}, "no cell twice"),
-        ({"self_pairs": "some"}, '"keep" or "drop"'),
+        ({"self_pairs": "some"}, "'some' in self_pairs: known: 'drop', 'keep'"),
     ],
 )
 def test_records_are_checked(changes, sentence):

@@ -35,14 +35,12 @@ def count(
 
     from confemb.class_cells import load_class_names
     from confemb.counting import common_replicates, count_replicates, count_shards
-    from confemb.errors import ConfembError, unknown_name
+    from confemb.errors import ConfembError, one_of
     from confemb.progress import Display
 
-    if weighting not in ("count", "probability"):
-        raise unknown_name("value", weighting, ("count", "probability"), where="--weighting")
+    counting = one_of("--weighting", weighting, "count", "probability")
     if out.suffix != ".npz":
         raise ConfembError(f"--out is {out}: give a file with the suffix .npz.")
-    counting: Any = weighting
     names = None if classes is None else load_class_names(classes)
     if bootstraps is None:
         bootstraps, seed = common_replicates(shards)

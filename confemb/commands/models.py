@@ -159,19 +159,18 @@ def diff(
     """Show which class pairs moved between two checkpoints of one network, beyond chance."""
     from confemb.class_cells import load_class_names
     from confemb.difference import pair_differences
-    from confemb.errors import unknown_name
+    from confemb.errors import one_of
     from confemb.model_files import load_classifier
     from confemb.model_geometry import join_pictures
     from confemb.provenance import study_manifest
     from confemb.reporting.difference_report import difference_study
     from confemb.reporting.study import write_study
 
-    if weighting not in ("count", "probability"):
-        raise unknown_name("value", weighting, ("count", "probability"), where="--weighting")
+    weigh_by = one_of("--weighting", weighting, "count", "probability")
     before = load_classifier(a, class_names=None if classes is None else load_class_names(classes), split=split)
     after = load_classifier(b, class_names=before.class_names, split=split)
     before, after = join_pictures([before, after])
-    found = pair_differences(before, after, k=k, weighting=weighting, flips=flips, seed=seed)  # type: ignore[arg-type]
+    found = pair_differences(before, after, k=k, weighting=weigh_by, flips=flips, seed=seed)
     names = (Path(a).stem, Path(b).stem)
     if names[0] == names[1]:
         names = (a, b)

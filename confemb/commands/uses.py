@@ -87,15 +87,14 @@ def severity(
 ) -> None:
     """Tell how bad a classifier's mistakes are: how unlike the true class is the one it predicted."""
     from confemb.class_cells import load_class_names
-    from confemb.errors import ConfembError, unknown_name
+    from confemb.errors import ConfembError, one_of
     from confemb.model_files import load_classifier
     from confemb.references import open_reference
     from confemb.references.wordnet import class_synsets
     from confemb.severity import lca_heights, mistake_severity, severities
     from confemb.wordnet import reading_wordnet
 
-    if scale not in ("given", "rank"):
-        raise unknown_name("value", scale, ("given", "rank"), where="--scale")
+    scaled = one_of("--scale", scale, "given", "rank")
     if not similarities and not wordnet_height:
         raise ConfembError("say under which similarity: --similarity RESULT_OR_REFERENCE, or --wordnet-height.")
     names = None if classes is None else load_class_names(classes)
@@ -103,7 +102,7 @@ def severity(
     measures: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
     for name in similarities or []:
         matrix = open_reference(name).similarity(found.class_names)
-        measures[name] = severities(matrix, scale), matrix.class_names  # type: ignore[arg-type]  # just checked
+        measures[name] = severities(matrix, scaled), matrix.class_names
     if wordnet_height:
         with reading_wordnet() as wordnet:
             synsets = class_synsets(wordnet, found.class_names)

@@ -10,7 +10,7 @@ from confemb.embedders.cooccurrence import require_table
 from confemb.embedders.counts import symmetric_shares
 from confemb.embedders.spectral import checked_dim, spectral_embedding, symmetric_eigen, truncated_svd
 from confemb.embedding import ClassEmbedding
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, one_of
 from confemb.pairs import PairCounts
 
 # "auto" compares more classes by profiles.
@@ -71,6 +71,11 @@ class Diffusion:
     compare: Literal["auto", "direct", "profiles"] = "auto"
     smoothing: Annotated[float, Gt(0), Lt(1e6)] = 0.01
     dim: Annotated[int, Ge(1)] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfembError for an unknown `weight` or `compare`."""
+        one_of("weight", self.weight, "heat", "walk")
+        one_of("compare", self.compare, "auto", "direct", "profiles")
 
     def embed(self, counts: PairCounts, *, seed: int = 0) -> ClassEmbedding:
         """Return the vectors; the seed changes nothing.

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root
 from confemb.datasets.cifar10 import CLASS_NAMES
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, one_of
 from confemb.files import make_folder, read_bytes
 from confemb.references import NoiseCeiling, known_classes
 from confemb.similarity import SimilarityMatrix
@@ -75,9 +75,13 @@ class HumanConfusions:
                 halves; "votes" halves the votes on each picture, as if other people had seen the same pictures.
             splits: how many random splits to average over.
             seed: draws them.
+
+        Raises:
+            ConfembError: another way to split.
         """
         from scipy import stats
 
+        one_of("split", split, *get_args(Split))
         rows = [self.names.index(name) for name in class_names if name in self.names]
         if len(rows) < 3:
             return None
