@@ -58,15 +58,20 @@ def count_shards(
     return _count_shards(paths, k, class_names, weighting, temperature, progress, None)
 
 
-def common_replicates(paths: Sequence[str | os.PathLike[str]]) -> tuple[int, int]:
-    """Return (number, seed) of the replicates that all of the files hold; (0, 0) where they do not hold the same."""
-    found: set[tuple[int, int]] = set()
-    for path in paths:
-        held = load_replicates(path)
-        found.add((0, 0) if held is None else (len(held), held.seed))
-        if len(found) > 1 or held is None:
-            return 0, 0
-    return found.pop() if found else (0, 0)
+def held_replicates(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[int, int]]:
+    """Return (number, seed) of the replicates that each of the files holds; number 0 where it holds none."""
+    held = (load_replicates(path) for path in paths)
+    return [(0, 0) if found is None else (len(found), found.seed) for found in held]
+
+
+def common_replicates(held: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return (number, seed) of the replicates that all hold: the fewest of them; (0, 0) where their seeds differ.
+
+    Args:
+        held: (number, seed) of each, see `held_replicates`.
+    """
+    number, seed = min(held, default=(0, 0))
+    return (number, seed) if {seed} == {other for _, other in held} else (0, 0)
 
 
 def _count_shards(

@@ -15,7 +15,7 @@ import confemb
 from confemb import counting
 from confemb.bootstrap import PictureResampling
 from confemb.count_replicates import CountedResampling, load_replicates
-from confemb.counting import common_replicates, count_replicates, count_shards
+from confemb.counting import common_replicates, count_replicates, count_shards, held_replicates
 from confemb.errors import ConfembError
 from confemb.pairs import PairCounts, count_pairs
 from confemb.prediction_files import load_pairs, save_predictions
@@ -236,8 +236,7 @@ def test_replicates_are_those_of_the_predictions(predictions, shards, weighting,
     for name, part in (("a", shards[:1]), ("b", shards[:0:-1])):
         count_replicates(part, replicates=5, seed=3, weighting=weighting).save(tmp_path / f"{name}.npz")
     parts = [tmp_path / "b.npz", tmp_path / "a.npz"]
-    assert common_replicates(parts) == (5, 3)
-    assert common_replicates([*parts, shards[0]]) == (0, 0)
+    assert held_replicates([*parts, shards[0]]) == [(5, 3), (5, 3), (0, 0)]
     count_replicates(parts, replicates=5, seed=3, weighting=weighting).save(tmp_path / "added.npz")
     assert (tmp_path / "added.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
@@ -270,6 +269,37 @@ def test_intervals_from_counts_have_the_bytes_of_those_from_predictions(predicti
     manifest = json.loads((tmp_path / "from_counts" / "manifest.json").read_text())
     assert manifest["stages"]["uncertainty"]["drawn"] == "pictures, while they were counted"
     assert manifest["stages"]["uncertainty"]["effort"] == {"pictures": 6, "split_halves": 0, "dimension_splits": 0}
+
+
+@pytest.mark.parametrize(
+    ("held", "common"),
+    [
+        ([(5, 3), (5, 3)], (5, 3)),
+        ([(50, 3), (40, 3), (60, 3)], (40, 3)),
+        ([(5, 3), (5, 4)], (0, 0)),
+        ([(5, 3), (0, 0)], (0, 0)),
+        ([(5, 0), (0, 0)], (0, 0)),
+        ([(0, 0)], (0, 0)),
+        ([], (0, 0)),
+    ],
+)
+def test_what_all_hold_is_kept(held, common):
+    assert common_replicates(held) == common
+
+
+def test_counts_keep_the_replicates_that_both_hold_or_say_that_they_do_not(predictions, shards, tmp_path, run):
+    names = []
+    for shard, number, seed in ((0, 4, 0), (1, 3, 0), (2, 3, 1)):
+        names.append(tmp_path / f"{shard}.npz")
+        run("count", shards[shard], "--out", names[-1], "--bootstraps", number, "--seed", seed)
+    _, said, noted = run("count", *names[:2], "--out", tmp_path / "both.npz")
+    assert "from 2 shards; 3 replicates" in said
+    assert noted == ""
+    ours, theirs = load_replicates(tmp_path / "both.npz"), count_replicates(shards[:2], replicates=3)
+    np.testing.assert_array_equal(ours.drawn, theirs.drawn)
+    _, said, noted = run("count", *names[1:], "--out", tmp_path / "other.npz")
+    assert "replicates" not in said
+    assert "some shards hold replicates, and others none or those of another seed: they are left out" in noted
 
 
 def test_counts_alone_give_no_interval_and_say_so(shards, tmp_path, run):

@@ -25,7 +25,7 @@ def count(
         typer.Option(
             min=0,
             help="Count so many replicates of the pictures too, from which confemb embed makes intervals. Default: "
-            "those that all shards hold already.",
+            "as many as every shard holds already.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
@@ -34,7 +34,7 @@ def count(
     import numpy as np
 
     from confemb.class_cells import load_class_names
-    from confemb.counting import common_replicates, count_replicates, count_shards
+    from confemb.counting import common_replicates, count_replicates, count_shards, held_replicates
     from confemb.errors import ConfembError, one_of
     from confemb.progress import Display
 
@@ -43,7 +43,14 @@ def count(
         raise ConfembError(f"--out is {out}: give a file with the suffix .npz.")
     names = None if classes is None else load_class_names(classes)
     if bootstraps is None:
-        bootstraps, seed = common_replicates(shards)
+        held = held_replicates(shards)
+        bootstraps, seed = common_replicates(held)
+        if not bootstraps and any(number for number, _ in held):
+            typer.echo(
+                "confemb: note: some shards hold replicates, and others none or those of another seed: they are left "
+                "out; count the predictions of all with the same --bootstraps and --seed.",
+                err=True,
+            )
     options: Any = {"k": k, "class_names": names, "weighting": counting, "temperature": temperature}
     with Display().bar() as update:
         if bootstraps:
@@ -57,7 +64,7 @@ def count(
     missing = len(counts.class_names) - seen
     typer.echo(
         f"{out}: {counts.total:,} pairs of {len(counts.class_names):,} classes in {len(counts.counts):,} cells, from "
-        f"{len(counts.shards):,} shards"
+        f"{len(counts.shards):,} {'shard' if len(counts.shards) == 1 else 'shards'}"
         + (f"; {bootstraps:,} replicates" if bootstraps else "")
         + (f"; {missing:,} classes have no picture" if missing else "")
     )
