@@ -110,7 +110,8 @@ def train(
             only the lead's is read.
 
     Returns:
-        The history, a row for each epoch: epoch, train_loss, train_accuracy, test_loss, test_accuracy, seconds.
+        The history, a row for each epoch: epoch, train_loss, train_accuracy, test_loss and test_accuracy (where there
+        is a test), seconds.
 
     Raises:
         ConfembError: a batch that cannot be shared evenly among the devices, or a loss that is not finite.
@@ -136,7 +137,7 @@ def train(
                 if report is not None and (time.monotonic() - shown > 1 or i == steps_per_epoch):
                     shown = time.monotonic()
                     loss, accuracy = (float(value) / i for value in totals)
-                    latest = history[-1]["test_accuracy"] if history else None
+                    latest = history[-1].get("test_accuracy") if history else None
                     report(StepReport(epoch, (epoch - 1) * steps_per_epoch + i, steps, loss, accuracy, latest))
             loss, accuracy = epoch_means(totals, steps_per_epoch, epoch, settings)
             seconds = time.monotonic() - started

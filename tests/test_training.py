@@ -310,6 +310,16 @@ def assert_near(found, expected):
         assert np.linalg.norm(found[name] - value) <= 1e-3 * np.linalg.norm(value) + 1e-6, name
 
 
+def test_without_a_test_there_is_none_to_report(digits, small_settings, tmp_path):
+    reports = []
+    few = some(digits["train"], 48)
+    settings = small_settings.model_copy(update={"epochs": 2})
+    history = train(make(), few, None, settings, seed=0, checkpoint_folder=tmp_path, report=reports.append)
+    assert list(history) == ["epoch", "train_loss", "train_accuracy", "seconds"]
+    assert {report.test_accuracy for report in reports} == {None}
+    assert reports[-1].epoch == 2
+
+
 def test_an_epoch_in_one_program_is_its_steps(stepwise, digits, small_settings, tmp_path, monkeypatch):
     """As on accelerators; among its three steps nothing is reported."""
     monkeypatch.setattr(training, "_steps_at_once", lambda steps_per_epoch: steps_per_epoch)
