@@ -326,7 +326,8 @@ class RunAgreement:
     """How well each run by itself agrees with a reference.
 
     Attributes:
-        spearman: (S,) rank correlation of each run with the reference, from -1 to 1.
+        spearman: (S,) rank correlation of each run with the reference, from -1 to 1; NaN for a run whose cosines
+            are all equal, as they may be in one dimension.
         nearest_right: (S,) in how many of the completely known columns the nearest class is right.
         nearest_columns: how many classes' columns the reference knows completely.
     """
@@ -363,7 +364,7 @@ def run_agreement(runs: EmbeddingRuns, reference: SimilarityMatrix) -> RunAgreem
     for vectors in runs.vectors:
         ours = cosines(vectors[rows])
         ranks = stats.rankdata(ours[upper][known])
-        spearman.append(np.corrcoef(ranks, wanted_ranks)[0, 1])
+        spearman.append(np.corrcoef(ranks, wanted_ranks)[0, 1] if np.ptp(ranks) > 0 else np.nan)
         np.fill_diagonal(ours, -np.inf)
         # Several classes may be equally near in the reference: any of them is right.
         right.append(int((blind[columns, ours[columns].argmax(axis=1)] == nearest).sum()))

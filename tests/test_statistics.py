@@ -231,6 +231,13 @@ def test_run_agreement_is_the_agreement_of_each_run():
     assert found.nearest_columns == each[0].nearest_columns
 
 
+def test_a_run_of_equal_cosines_agrees_with_nothing():
+    # As one dimension may give: all vectors point the same way.
+    runs = make_runs(np.array([np.ones((4, 1)), [[1], [1], [-1], [-1]]]))
+    reference = SimilarityMatrix(np.kron(np.eye(2), np.ones((2, 2))), runs.class_names)
+    np.testing.assert_array_equal(run_agreement(runs, reference).spearman, [np.nan, 1.0])
+
+
 def test_run_agreement_needs_three_pairs():
     runs = make_runs(np.random.default_rng(5).normal(size=(3, 2, 3)))
     assert run_agreement(runs, SimilarityMatrix(np.eye(2), ("c0", "c1"))) is None
