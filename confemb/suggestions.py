@@ -274,9 +274,8 @@ def _split(probs: np.ndarray, c: int, rows: np.ndarray, names: Sequence[str], di
         group, positions = 1 - group, -positions
     difference = logs[group == 0].mean(axis=0) - logs[group == 1].mean(axis=0)
     order = np.argsort(-difference, kind="stable")
-    # The first group's pictures lie to one side, whichever that is.
-    side = 1 if positions[group == 0].mean() > positions[group == 1].mean() else -1
-    outward = np.argsort(-side * positions, kind="stable")
+    # The first group lies below the second.
+    outward = np.argsort(positions, kind="stable")
     share = float((group == 0).mean())
     low, high = share_interval(int((group == 0).sum()), len(rows))
     first = tuple(int(rows[i]) for i in outward if group[i] == 0)
