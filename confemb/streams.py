@@ -18,6 +18,8 @@ import jax
 import numpy as np
 from jaxlib import xla_client
 
+from confemb.threads import usable_cores
+
 # For jax.jit: convolutions and matrix products stay on the thread that runs the program.
 ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False}
 
@@ -25,11 +27,6 @@ ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False}
 _CLIENT_THREADS = "PJRT_NPROC"
 _making = threading.Lock()
 _own = threading.local()
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_streams(function: Callable[..., Any], shared: tuple[Any, ...], parts: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -57,14 +54,14 @@ def in_streams(function: Callable[..., Any], shared: tuple[Any, ...], parts: Seq
             # As NumPy arrays, without a copy: to place them on another device takes longer than a small program.
             results[number] = jax.tree.map(np.asarray, function(*placed, *jax.device_put(part, device)))
 
-    for running in [_threads().submit(stream) for _ in range(min(cores(), len(parts)))]:
+    for running in [_threads().submit(stream) for _ in range(min(usable_cores(), len(parts)))]:
         running.result()
     return results
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), thread_name_prefix="confemb-stream")
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="confemb-stream")
 
 
 def _own_device() -> jax.Device:

@@ -1,7 +1,13 @@
-"""Linear algebra on one thread."""
+"""Threads: how many cores there are for them, and linear algebra on one."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from confemb.streams import ON_ONE_CORE, cores, in_streams
+from confemb.streams import ON_ONE_CORE, in_streams
+from confemb.threads import usable_cores
 
 
 def test_results_keep_their_order():
     # Every part waits for the one after it, as far as there are threads for both.
-    count = min(cores(), 3)
+    count = min(usable_cores(), 3)
     done = [threading.Event() for _ in range(count + 1)]
     done[count].set()
 
@@ -63,7 +64,7 @@ def test_a_failure_comes_through():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(cores() < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores to choose from")
+@pytest.mark.skipif(usable_cores() < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores to choose from")
 def test_the_number_of_cores_changes_no_bit_of_a_training(tmp_path):
     def train(folder, allowed):
         limited = f"import os; os.sched_setaffinity(0, {allowed}); from confemb.cli import main; main()"

@@ -1,7 +1,6 @@
 """Embedders turn pair counts, or a look into the classifier itself, into class vectors."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
@@ -12,6 +11,7 @@ from confemb.embedding import ClassEmbedding, EmbeddingRuns
 from confemb.errors import ConfembError, unknown_name
 from confemb.pairs import PairCounts
 from confemb.registry import Registry
+from confemb.threads import usable_cores
 
 if TYPE_CHECKING:
     from confemb.classification import Classifier
@@ -144,7 +144,7 @@ def embed_runs(
 
 def embed_seeds(embedder: Embedder, counts: PairCounts, seeds: Sequence[int]) -> Iterator[ClassEmbedding]:
     """Embed the same counts with each seed, in their order; on all cores, where the embedder runs in threads."""
-    threads = min(_usable_cores(), len(seeds), _MOST_THREADS) if getattr(embedder, "runs_in_threads", False) else 1
+    threads = min(usable_cores(), len(seeds), _MOST_THREADS) if getattr(embedder, "runs_in_threads", False) else 1
     if threads == 1:
         for seed in seeds:
             yield embedder.embed(counts, seed=seed)
@@ -155,8 +155,3 @@ def embed_seeds(embedder: Embedder, counts: PairCounts, seeds: Sequence[int]) ->
         finally:
             # Where one failed or the user stopped, those that have not begun need not.
             pool.shutdown(cancel_futures=True)
-
-
-def _usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -56,7 +56,7 @@ def test_the_bytes_are_those_of_gensim_on_a_plain_list(counts, order):
 
 
 def test_runs_in_threads_give_the_bytes_of_runs_one_by_one(counts, monkeypatch):
-    monkeypatch.setattr(embedders, "_usable_cores", lambda: 3)
+    monkeypatch.setattr(embedders, "usable_cores", lambda: 3)
     runs = embedders.embed_runs(SkipGram(), counts, range(7))
     for seed, vectors in zip(runs.seeds, runs.vectors, strict=True):
         assert vectors.tobytes() == SkipGram().embed(counts, seed=seed).vectors.tobytes()
@@ -64,7 +64,7 @@ def test_runs_in_threads_give_the_bytes_of_runs_one_by_one(counts, monkeypatch):
 
 def test_a_failure_in_a_thread_arrives(monkeypatch):
     counts = pairs_from_confusions(np.diag([5, 5]), ("cat", "dog"))
-    monkeypatch.setattr(embedders, "_usable_cores", lambda: 2)
+    monkeypatch.setattr(embedders, "usable_cores", lambda: 2)
     monkeypatch.setattr(pair_corpus, "MAX_CORPUS_PAIRS", 3)
     with pytest.raises(ConfembError, match="10 pairs are more than"):
         embedders.embed_runs(SkipGram(), counts, range(5))
