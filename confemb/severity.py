@@ -117,7 +117,8 @@ def mistake_severity(
         replicates: how many bootstrap replicates.
 
     Raises:
-        ConfembError: no picture of these classes, no mistake, or pictures of several classes.
+        ConfembError: no picture of these classes, no mistake, pictures of several classes, or a severity of 0 for
+            whatever these pictures could have been taken for.
     """
     if predictions.weights is not None:
         raise ConfembError("a picture of several classes is not simply right or wrong; give each picture one class.")
@@ -139,13 +140,19 @@ def mistake_severity(
     others = np.where(np.eye(len(severity), dtype=bool), np.nan, severity)
     usual = np.nanmean(others, axis=1)[true[wrong]]
     found = costs[wrong]
+    if not usual.any():
+        raise ConfembError(
+            "the classes of the mistakes have similarity 1 with every other; no mistake would be worse than none."
+        )
     generator = np.random.default_rng(seed)
     means = np.empty((replicates, 2))
     for number in range(replicates):
         rows = generator.integers(len(found), size=len(found))
         means[number] = found[rows].mean(), usual[rows].mean()
     low, high = np.quantile(means[:, 0], [0.025, 0.975])
-    ratio_low, ratio_high = np.quantile(means[:, 0] / means[:, 1], [0.025, 0.975])
+    # A replicate may by chance hold only pictures of which no mistake is bad.
+    ratios = np.divide(means[:, 0], means[:, 1], out=np.full(replicates, np.nan), where=means[:, 1] != 0)
+    ratio_low, ratio_high = np.nanquantile(ratios, [0.025, 0.975])
     mean, random = float(found.mean()), float(usual.mean())
     return Severity(
         mean,

@@ -97,6 +97,18 @@ def test_classes_unknown_to_the_similarity_are_left_out():
     assert (found.mean, found.mistakes, found.pictures, found.left_out) == (pytest.approx(0.1), 1, 1, 2)
 
 
+def test_where_no_mistake_could_be_bad_there_is_no_ratio():
+    names = NAMES[:3]
+    alike = severities(SimilarityMatrix(np.ones((3, 3)), names))
+    with pytest.raises(ConfembError, match="similarity 1 with every other"):
+        mistake_severity(predicted([0, 1], [1, 2]), alike, names)
+    # A quarter of the replicates hold the first picture alone; they do not spoil the ratio of the others.
+    flat = np.array([[0, 0, 0], [0.5, 0, 0.5], [0, 0, 0]])
+    found = mistake_severity(predicted([0, 1], [1, 2]), flat, names)
+    assert (found.mean, found.random, found.ratio) == (0.25, 0.25, 1.0)
+    assert (found.ratio_low, found.ratio_high) == (1.0, 1.0)
+
+
 def test_what_cannot_be_measured_is_refused():
     severity = severities(SIMILARITY)
     with pytest.raises(ConfembError, match="none of 2 pictures is wrong"):
