@@ -160,6 +160,8 @@ def embed(
             "confemb count --bootstraps 200 counts what that needs."
         )
     name = "standard input" if standard_input else visible(Path(predictions).name)
+    source = {"file": name} if standard_input else {"file": name, "sha256": sha256_file(predictions)}
+    counting = {"missing_classes": missing_classes, "weighting": weighting, "temperature": temperature}
     summary = embed_predictions(
         counts,
         found,
@@ -175,7 +177,7 @@ def embed(
         if bootstraps != 0
         else UncertaintySection(pictures=0, split_halves=0, dimension_splits=0),
         counted=None if replicates is None else CountedResampling(replicates, counts, names),
-        source={"file": name} if standard_input else {"file": name, "sha256": sha256_file(predictions)},
+        source=source | counting,
     )
     typer.echo(summary)
 
@@ -205,7 +207,9 @@ app.add_typer(captions.captions, name="captions")
 
 @app.command(name="list")
 def list_names(
-    kind: Annotated[str, typer.Argument(help="datasets, classifiers, embedders, references or experiments")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="datasets, classifiers, embedders, references or experiments.")
+    ],
 ) -> None:
     """Print the names that are known."""
     if kind == "experiments":
@@ -238,11 +242,11 @@ def fetch(
     path: Annotated[str | None, typer.Option(help="A TFDS folder to look in first, or an image folder.")] = None,
     image_size: Annotated[int | None, typer.Option(min=1, help="Resize the pictures to this many pixels.")] = None,
 ) -> None:
-    """Get and prepare a dataset or published weights ahead of time."""
-    from confemb.datasets import open_dataset
+    """Get and prepare a dataset, published weights or a reference ahead of time."""
+    from confemb.datasets import DATASETS, open_dataset
     from confemb.progress import Display
     from confemb.references import REFERENCE_FILES, fetch_reference
-    from confemb.weight_sources import fetch_weights, is_weights_name
+    from confemb.weight_sources import PUBLISHED, fetch_weights, is_weights_name
 
     if is_weights_name(name):
         with Display().bar() as update:
@@ -252,6 +256,8 @@ def fetch(
         with Display().bar() as update:
             typer.echo(f"{name}: {fetch_reference(name, progress=update)}")
         return
+    if name.partition(":")[0] not in DATASETS.names():
+        raise unknown_name("dataset, weights or reference", name, [*DATASETS.names(), *PUBLISHED, *REFERENCE_FILES])
     source = open_dataset(name, path=path, image_size=image_size)
     with Display().bar() as update:
         source.fetch(update)

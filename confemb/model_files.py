@@ -49,8 +49,9 @@ def load_classifier(
     splits = np.array([]) if found.splits is None else np.asarray(found.splits)
     rows = np.flatnonzero(splits == split)
     if len(rows) == 0:
-        known = quoted_list(dict.fromkeys(splits.tolist())) or "none"
-        raise ConfembError(f"{path} has no pictures of the split {split!r}; it has {known}.")
+        known = quoted_list(dict.fromkeys(splits.tolist()))
+        told = f"it has {known}" if known else "its predictions do not say which split a picture is of (column split)"
+        raise ConfembError(f"{path} has no pictures of the split {split!r}: {told}.")
     return found.where(rows)
 
 

@@ -245,8 +245,7 @@ def discover_class(
     """
     from sklearn.cluster import KMeans
 
-    if not 0 < reject < 1:
-        raise ConfembError(f"the share of known pictures to reject is {reject}; it must lie between 0 and 1.")
+    check_share(reject)
     threshold = np.quantile(known_scores, reject)
     rejected, known_rejected = scores < threshold, known_scores < threshold
     labels = np.full(len(scores), -1)
@@ -260,6 +259,12 @@ def discover_class(
     expected = falling * len(scores) / len(known_scores)
     excess = (found - expected) / np.sqrt(expected)
     return NewClass(rejected, labels == int(excess.argmax()), labels, tuple(float(one) for one in excess))
+
+
+def check_share(reject: float) -> None:
+    """Raise ConfembError unless the share of known pictures to reject lies between 0 and 1."""
+    if not 0 < reject < 1:
+        raise ConfembError(f"the share of known pictures to reject is {reject}; it must lie between 0 and 1.")
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

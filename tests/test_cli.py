@@ -154,7 +154,9 @@ def test_fetch(run, refused):
         "digits train: 1,433 pictures, 10 classes\ndigits test: 364 pictures, 10 classes\n",
         "",
     )
-    assert "unknown dataset 'cifar': did you mean 'cifar10'" in refused("fetch", "cifar")
+    for name, near in (("cifar", "cifar10"), ("wordnets", "wordnet"), ("resnet50", "resnet50:keras")):
+        expected = f"unknown dataset, weights or reference {name!r}: did you mean {near!r}"
+        assert expected in refused("fetch", name)
     assert "the dataset 'digits' does not take the option path" in refused("fetch", "digits", "--path", "x")
 
 

@@ -50,6 +50,16 @@ def test_folders_files_and_arrays_together(predictions, tmp_path):
         load_classifier(tmp_path)
 
 
+def test_a_split_that_is_not_there(files):
+    (files / "p.csv").write_text("label,top1,split\na,b,train\nb,b,test\n")
+    assert len(load_classifier(files / "p.csv", split="test")) == 1
+    with pytest.raises(ConfembError, match=r"no pictures of the split 'val': it has 'train', 'test'\."):
+        load_classifier(files / "p.csv", split="val")
+    (files / "p.csv").write_text("label,top1\na,b\nb,b\n")
+    with pytest.raises(ConfembError, match="its predictions do not say which split a picture is of"):
+        load_classifier(files / "p.csv", split="test")
+
+
 def test_an_npz_file_of_one_classifier_is_read_as_such(files, predictions):
     found = load_classifiers([str(files / "p.npz")])
     assert list(found) == ["p"]

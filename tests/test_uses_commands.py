@@ -143,3 +143,7 @@ def test_unknown_tells_a_digit_that_was_held_out(tmp_path, monkeypatch):
 def test_unknown_needs_a_class_held_out(tmp_path):
     with pytest.raises(ConfembError, match="holds no class out"):
         run("unknown", "digits", "--out", tmp_path)
+    with pytest.raises(ConfembError, match=r"share of known pictures to reject is 1\.5"):
+        run("unknown", "digits", "--out", tmp_path / "out", "--set", 'dataset.hold_out=["one"]', "--reject", 1.5)
+    # Said before anything is trained.
+    assert not (tmp_path / "out").exists()

@@ -162,8 +162,11 @@ def unknown(
     from confemb.provenance import study_manifest
     from confemb.reporting.study import write_study
     from confemb.reporting.unknown_report import unknown_study
+    from confemb.unknown import check_share
     from confemb.unknown_run import held_out_logits, judge
 
+    # Before a training, which may take hours.
+    check_share(reject)
     found = load_experiment(experiment, overrides)
     held = held_out_logits(found, out, display=Display())
     judged = judge(held, found, reject=reject)
