@@ -142,7 +142,8 @@ def mistake_severity(
     found = costs[wrong]
     if not usual.any():
         raise ConfembError(
-            "the classes of the mistakes have similarity 1 with every other; no mistake would be worse than none."
+            "whatever the wrong pictures could have been taken for has the severity 0: there is no mistake to measure "
+            "theirs by; give a similarity that tells more classes apart."
         )
     generator = np.random.default_rng(seed)
     means = np.empty((replicates, 2))

@@ -132,14 +132,15 @@ def rank_correlations(values: np.ndarray) -> np.ndarray:
     """
     from scipy import stats
 
+    if values.shape[1] < 3:
+        return np.where(np.eye(len(values), dtype=bool), 1.0, np.nan)
     ranks = np.empty(values.shape, np.float64)
     # Row by row: ranking half a million pairs of many rows at once takes several times their memory.
     for out, row in zip(ranks, values, strict=True):
         out[:] = stats.rankdata(row)
     ranks -= ranks.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(ranks, axis=1, keepdims=True)
-    known = lengths > 0 if values.shape[1] >= 3 else np.zeros_like(lengths, bool)
-    ranks = np.divide(ranks, lengths, out=np.full_like(ranks, np.nan), where=known)
+    ranks = np.divide(ranks, lengths, out=np.full_like(ranks, np.nan), where=lengths > 0)
     correlations = np.clip(ranks @ ranks.T, -1.0, 1.0)
     correlations = (correlations + correlations.T) / 2
     np.fill_diagonal(correlations, 1.0)

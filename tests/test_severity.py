@@ -100,7 +100,7 @@ def test_classes_unknown_to_the_similarity_are_left_out():
 def test_where_no_mistake_could_be_bad_there_is_no_ratio():
     names = NAMES[:3]
     alike = severities(SimilarityMatrix(np.ones((3, 3)), names))
-    with pytest.raises(ConfembError, match="similarity 1 with every other"):
+    with pytest.raises(ConfembError, match="could have been taken for has the severity 0"):
         mistake_severity(predicted([0, 1], [1, 2]), alike, names)
     # A quarter of the replicates hold the first picture alone; they do not spoil the ratio of the others.
     flat = np.array([[0, 0, 0], [0.5, 0, 0.5], [0, 0, 0]])

@@ -123,6 +123,7 @@ class Diffusion:
         ratio = np.maximum(kernel, 0.0) / roots / roots[:, None] * degree.sum()
         rows = np.log(ratio + self.smoothing)
         rows[island] = rows[:, island] = 0.0
-        rows[~island] -= rows[~island].mean(axis=0)
+        if not island.all():
+            rows[~island] -= rows[~island].mean(axis=0)
         rows[island, island] = 1.0
         return rows

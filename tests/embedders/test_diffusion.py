@@ -100,6 +100,11 @@ def test_no_confusion_at_all():
     np.testing.assert_array_equal(Diffusion().embed(counts).cosine().values, np.eye(3))
 
 
+def test_profiles_without_any_confusion():
+    counts = pairs_from_confusions(np.diag([4, 5, 6]), ("a", "b", "c"))
+    np.testing.assert_array_equal(Diffusion(compare="profiles").embed(counts).cosine().values, np.eye(3))
+
+
 def test_parts_and_dimensions():
     confusions = np.array([[7, 2, 0, 0], [3, 5, 0, 0], [0, 0, 9, 1], [0, 0, 2, 5]])
     counts = pairs_from_confusions(confusions, NAMES)
