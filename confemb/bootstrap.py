@@ -261,11 +261,15 @@ def replicate_cosines(
         try:
             counts = resampling.replicate(number)
             values = run_cosines(embedder, counts, class_names, key=f"replicate/{seed}/{number}")
-        except ConfembError:
+        except ConfembError as error:
             # By chance some class got too few pictures for a vector: this replicate tells nothing.
             failed += 1
             if failed == replicates:
-                raise
+                raise ConfembError(
+                    f"none of {replicates} bootstrap replicates of the pictures can be embedded "
+                    f"({str(error).rstrip('.')}): give more pictures, or ask for no intervals (--bootstraps 0, or "
+                    "uncertainty.pictures = 0)."
+                ) from error
             values = np.full((runs_of(embedder), pairs), np.nan, np.float32)
         yield values
         if progress is not None:
