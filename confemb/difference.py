@@ -99,8 +99,8 @@ def pair_differences(
         seed: draws them.
 
     Raises:
-        ConfembError: `k` out of range, probabilities that are not there, weighted pictures, another weighting, or
-            predictions that do not fit each other.
+        ConfembError: `k` out of range, probabilities that are not there, weighted pictures, another weighting,
+            pictures of a single class, or predictions that do not fit each other.
     """
     one_of("weighting", weighting, *get_args(Weighting))
     if a.class_names != b.class_names or len(a) != len(b) or (a.labels != b.labels).any():
@@ -112,6 +112,8 @@ def pair_differences(
         raise ConfembError("the predictions have no probabilities: add the columns prob1, prob2, ..., or count.")
     pictures = np.bincount(a.labels, minlength=len(a.class_names))
     present = np.flatnonzero(pictures)
+    if len(present) < 2:
+        raise ConfembError("all pictures are of one class, so there is no pair of classes to move; give others too.")
     rows, columns = (present[part] for part in np.triu_indices(len(present), k=1))
     shares = [_shares(one, k, weighting, pictures) for one in (a, b)]
     before, after = ((share[rows, columns] + share[columns, rows]) / 2 for share in shares)

@@ -183,7 +183,8 @@ def suggest_splits(predictions: Predictions, *, seed: int = 0) -> list[Split]:
         seed: draws the halves.
 
     Returns:
-        The classes, the smallest p-value first, then the largest dip.
+        The classes, the smallest p-value first, then the largest dip. Of fewer than three classes none: a single other
+        class does not tell groups apart.
 
     Raises:
         ConfembError: not all probabilities are there, many are exactly 0, or pictures have several classes.
@@ -196,6 +197,8 @@ def suggest_splits(predictions: Predictions, *, seed: int = 0) -> list[Split]:
             "tested for two; give a softmax's probabilities, not rounded."
         )
     names = predictions.class_names
+    if len(names) < 3:
+        return []
     tested: list[tuple[float, float, int, np.ndarray]] = []
     for c in range(len(names)):
         rows = np.flatnonzero(predictions.labels == c)

@@ -174,5 +174,8 @@ def test_what_does_not_fit_is_refused():
         pair_differences(a, b.where(np.arange(len(b))[::-1]))
     with pytest.raises(ConfembError, match="k = 3 is out of range"):
         pair_differences(a, b, k=3)
+    alone = a.where(a.labels == 0)
+    with pytest.raises(ConfembError, match="all pictures are of one class"):
+        pair_differences(alone, alone)
     with pytest.raises(ConfembError, match="no probabilities"):
         pair_differences(top_1(a.labels, a.top_classes[:, 0]), b, weighting="probability")

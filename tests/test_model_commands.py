@@ -124,6 +124,16 @@ def test_models_refuses(refused, checkpoints):
     (checkpoints / "families.toml").write_text('same = ["nobody"]\n')
     error = refused("models", a, checkpoints / "b.parquet", "--out", out, "--families", checkpoints / "families.toml")
     assert "unknown class 'nobody'" in error or "unknown classifier 'nobody'" in error
+    rows = [f"{i},{c},{c}\n" for i, c in enumerate("xyuxyu")]
+    (checkpoints / "right.csv").write_text("id,label,top1\n" + "".join(rows))
+    (checkpoints / "wrong.csv").write_text("id,label,top1\n" + "".join(rows).replace("0,x,x", "0,x,y"))
+    error = refused("models", checkpoints / "wrong.csv", checkpoints / "right.csv", "--out", out)
+    assert "by plain counts 'right' sees every two classes equally alike" in error
+    for name in ("two", "too"):
+        (checkpoints / f"{name}.csv").write_text("label,top1\nx,y\nx,x\ny,y\ny,y\n")
+    error = refused("models", checkpoints / "two.csv", checkpoints / "too.csv", "--out", out)
+    assert "fewer than three classes have no order of pairs" in error
+    assert not out.exists()
 
 
 @pytest.fixture

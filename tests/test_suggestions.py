@@ -194,6 +194,14 @@ def test_cifar10s_known_label_error_comes_first():
     assert len(found.rows) == 244
 
 
+@pytest.mark.parametrize("classes", [1, 2])
+def test_too_few_classes_to_split_by(classes):
+    labels = np.arange(80) % classes
+    probs = np.random.default_rng(0).dirichlet(np.ones(classes), size=80)
+    predictions = predictions_from_scores(probs, labels, tuple("ab"[:classes]), k=classes)
+    assert suggest_splits(predictions) == []
+
+
 def test_wilsons_interval():
     # Wilson (1927) for 8 of 10: 0.490 to 0.943.
     assert share_interval(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from confemb.embedders import Embedder
 from confemb.embedding import ClassEmbedding
+from confemb.errors import ConfembError
 from confemb.experiment import PairsSection
 from confemb.model_geometry import (
     Measure,
@@ -77,7 +78,7 @@ class ModelComparison:
 
     def corrected(self, measured: Measured) -> SimilarityMatrix | None:
         """Return the same with the noise of the pictures taken out; None where it was not halved or is all noise."""
-        if measured.halves is None or (measured.halves.reliability <= 0).any():
+        if measured.halves is None or not (measured.halves.reliability > 0).all():
             return None
         return SimilarityMatrix(measured.halves.corrected, tuple(self.classifiers))
 
@@ -107,10 +108,10 @@ def compare_models(
         manifest: what was run.
 
     Raises:
-        ConfembError: `k` out of range, a class without pictures, or a family with an unknown classifier.
+        ConfembError: `k` out of range, a class without pictures, fewer than three classes, a classifier whose
+            similarities are all equal, or a family with an unknown classifier.
     """
     group_of(tuple(classifiers), families)
-
     every = list(classifiers.values())
     counting = pairs.model_dump()
     counts = [count_pairs(one, **counting) for one in every]
@@ -124,6 +125,7 @@ def compare_models(
         halved = splits > 0 and (measure is counts_measure or getattr(embedder, "deterministic", False))
         halves = split_halves(every, measure, **counting, splits=splits, seed=seeds[0]) if halved else None
         measured.append(Measured(name, np.stack([measure(one) for one in counts]), halves))
+        _check_order(measured[-1], list(classifiers))
     embeddings = None if embedder is None else [embedder.embed(one, seed=seeds[0]) for one in counts]
     if embeddings is not None and embeddings[0].vectors.shape[1] > MOST_TURNED_DIMENSIONS:
         embeddings = None
@@ -136,6 +138,18 @@ def compare_models(
         families=families,
         manifest=manifest,
     )
+
+
+def _check_order(measured: Measured, names: Sequence[str]) -> None:
+    """Raise ConfembError where a classifier's similarities put the pairs of classes in no order."""
+    if measured.values.shape[1] < 3:
+        raise ConfembError("fewer than three classes have no order of pairs that classifiers could share; give more.")
+    for name, values in zip(names, measured.values, strict=True):
+        if np.ptp(values) == 0:
+            raise ConfembError(
+                f"by {measured.name} {name!r} sees every two classes equally alike, as one without a mistake does: "
+                "leave it out, or count more predicted classes (-k 3)."
+            )
 
 
 def models_study(found: ModelComparison) -> Study:
