@@ -125,6 +125,8 @@ def split_halves(
 ) -> SplitHalves:
     """Halve the pictures of every class at random, and compare classifiers from one half to the other.
 
+    Classes without pictures are left out.
+
     Args:
         classifiers: M classifiers' predictions of the same pictures, see `join_pictures`.
         measure: what to compare.
@@ -133,14 +135,14 @@ def split_halves(
         seed: draws the halves, the same for all classifiers.
 
     Raises:
-        ConfembError: a class with fewer than two pictures, which cannot be halved.
+        ConfembError: a class with a single picture, which cannot be halved.
     """
     names = classifiers[0].class_names
-    few = np.flatnonzero(np.bincount(classifiers[0].labels, minlength=len(names)) < 2)
+    few = np.flatnonzero(np.bincount(classifiers[0].labels, minlength=len(names)) == 1)
     if len(few):
         raise ConfembError(
-            f"{len(few)} classes have fewer than two pictures and cannot be halved: "
-            f"{quoted_list(names[i] for i in few)}."
+            f"{len(few)} classes have a single picture and cannot be halved: {quoted_list(names[i] for i in few)}; add "
+            "pictures of them, or leave the halves out (--splits 0)."
         )
     size = len(classifiers)
     drawn = [PictureResampling(one, k, self_pairs, weighting, temperature, seed) for one in classifiers]

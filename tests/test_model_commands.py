@@ -118,6 +118,18 @@ def test_models_compares_classifiers(run, checkpoints):
     assert {"agreement.png", "map.png"} < names_in(out / "figures")
 
 
+def test_models_without_the_classes_that_have_no_picture(run, refused, checkpoints):
+    for name in "ab":
+        one = load_predictions(checkpoints / f"{name}.parquet", keep=5)
+        save_predictions(one.where(one.labels != 4), checkpoints / f"{name}.parquet")
+    given = ("models", checkpoints / "a.parquet", checkpoints / "b.parquet", "--out", checkpoints / "out")
+    assert "1 of 5 classes have no picture: 'w'" in refused(*given)
+    status, shown, _ = run(*given, "--missing-classes", "drop", "--splits", 2)
+    assert (status, "order the 6 pairs of classes alike" in shown) == (0, True)
+    status, shown, _ = run(*given, "--missing-classes", "drop", "--splits", 0)
+    assert (status, "noise of the pictures" in shown) == (0, False)
+
+
 def test_models_refuses(refused, checkpoints):
     a, out = checkpoints / "a.parquet", checkpoints / "out"
     assert "one classifier cannot be compared" in refused("models", a, "--out", out)

@@ -159,8 +159,14 @@ def test_the_same_seed_gives_the_same_halves():
     first, again, other = (split_halves([one], counts_measure, k=1, splits=2, seed=seed).across for seed in (0, 0, 1))
     assert first == again
     assert first != other
-    with pytest.raises(ConfembError, match="1 classes have fewer than two pictures and cannot be halved: 'a'"):
+    with pytest.raises(ConfembError, match="1 classes have a single picture and cannot be halved: 'a'"):
         split_halves([one.where(np.arange(29, 240))], counts_measure, k=1)
+    # Without any it is left out, of the predicted classes too.
+    rest = one.where(np.arange(30, 240))
+    known = rest.where(rest.top_classes[:, 0] != 0)
+    fewer = Predictions(known.labels - 1, known.top_classes - 1, None, known.class_names[1:], ids=known.ids)
+    left_out = split_halves([known], counts_measure, k=1, splits=2).across
+    assert left_out == split_halves([fewer], counts_measure, k=1, splits=2).across
 
 
 def test_an_embedding_is_measured_by_its_mean_cosine(predictions):

@@ -103,13 +103,14 @@ def models(
     k: Annotated[
         int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
     ] = None,
+    missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
     embedder: Annotated[
         str | None, typer.Option(help="Compare vectors too: confemb list embedders. Default: the plain counts alone.")
     ] = None,
     dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the halves too.")] = 0,
-    splits: Annotated[int, typer.Option(min=1, help="How often to halve the pictures.")] = 20,
+    splits: Annotated[int, typer.Option(min=0, help="How often to halve the pictures; 0: not at all.")] = 20,
     families: Annotated[
         str | None, typer.Option(help='Families of classifiers: a TOML file of lines family = ["classifier", ...].')
     ] = None,
@@ -118,7 +119,7 @@ def models(
     """Show how alike several classifiers see the same classes: matrix, map and families."""
     from confemb.class_cells import load_class_names
     from confemb.embedders import make_pair_embedder
-    from confemb.errors import ConfembError
+    from confemb.errors import ConfembError, one_of
     from confemb.experiment import PairsSection, load_groups
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import join_pictures
@@ -126,6 +127,7 @@ def models(
     from confemb.reporting.models_report import compare_models, models_study
     from confemb.reporting.study import write_study
 
+    missing = one_of("--missing-classes", missing_classes, "error", "drop")
     found = load_classifiers(classifiers, class_names=None if classes is None else load_class_names(classes))
     if len(found) < 2:
         raise ConfembError("one classifier cannot be compared; give at least 2, or an NPZ file of many.")
@@ -133,7 +135,7 @@ def models(
     comparison = compare_models(
         joined,
         title=title or f"How alike {len(found)} classifiers see their classes",
-        pairs=PairsSection(k=min(3, *(one.k for one in found.values())) if k is None else k),
+        pairs=PairsSection(k=min(3, *(one.k for one in found.values())) if k is None else k, missing_classes=missing),
         embedder=None if embedder is None else make_pair_embedder(embedder, {} if dim is None else {"dim": dim}),
         seeds=range(seed, seed + seeds),
         splits=splits,
