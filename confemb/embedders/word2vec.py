@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt
 
+from confemb.errors import ConfembError
 from confemb.pair_corpus import Order
 from confemb.pairs import PairCounts
 
@@ -33,6 +34,14 @@ class NegativeSampling:
     learning_rate: Annotated[float, Gt(0)] = 0.025
     min_learning_rate: Annotated[float, Gt(0)] = 0.0001
     order: Order = "shuffled"
+
+    def __post_init__(self) -> None:
+        """Raise ConfembError for rates that rise: gensim would train at `min_learning_rate` throughout."""
+        if self.min_learning_rate > self.learning_rate:
+            raise ConfembError(
+                f"min_learning_rate = {self.min_learning_rate:g} lies above learning_rate = {self.learning_rate:g}: "
+                "the rate falls from the one to the other; give both."
+            )
 
     def gensim_arguments(self, seed: int) -> dict[str, Any]:
         """Return what gensim's models are made with."""

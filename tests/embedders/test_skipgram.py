@@ -116,3 +116,9 @@ def test_settings_reach_gensim(counts):
         SkipGram(min_learning_rate=0.01),
     ):
         assert not np.array_equal(changed.embed(counts, seed=0).vectors, base)
+
+
+def test_a_rate_does_not_rise():
+    with pytest.raises(ConfembError, match=r"min_learning_rate = 0\.0001 lies above learning_rate = 5e-05"):
+        SkipGram(learning_rate=5e-5)
+    assert SkipGram(learning_rate=5e-5, min_learning_rate=5e-5).learning_rate == 5e-5
