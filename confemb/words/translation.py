@@ -73,9 +73,17 @@ def ranks_of(vectors: WordVectors, pictures: np.ndarray, words: Sequence[str]) -
         vectors: the words to choose from.
         pictures: (n, d) activations.
         words: the n words that are right.
+
+    Raises:
+        ConfembError: an unknown word, or activations without a direction: they would be like no word and rank first.
     """
     pictures = np.asarray(pictures, np.float32)
-    units = pictures / np.linalg.norm(pictures, axis=1, keepdims=True)
+    norms = np.linalg.norm(pictures, axis=1, keepdims=True)
+    for row in np.flatnonzero(~np.isfinite(norms) | (norms == 0)):
+        raise ConfembError(
+            f"picture {row} of {words[int(row)]!r} has no direction: the length of its vector is {norms[row, 0]}."
+        )
+    units = pictures / norms
     cosines = units @ vectors.units.T
     own = cosines[np.arange(len(words)), [vectors.index(word) for word in words]]
     return (cosines >= own[:, None]).sum(axis=1)

@@ -230,6 +230,8 @@ def test_ranks_of_the_right_words():
     known = WordVectors(("a", "b", "c"), np.eye(3))
     pictures = np.array([[3, 2, 1], [3, 2, 1], [3, 2, 1], [1, 1, 0]])
     assert ranks_of(known, pictures, ["a", "b", "c", "a"]).tolist() == [1, 2, 3, 2]
+    with pytest.raises(ConfembError, match=r"picture 1 of 'b' has no direction: the length of its vector is 0\.0"):
+        ranks_of(known, np.array([[1, 0, 0], [0, 0, 0]]), ["a", "b"])
 
 
 def test_vectors_of_picture_files(garage, colours):
