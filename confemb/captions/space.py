@@ -83,15 +83,19 @@ class JointSpace:
         """Return (n, dim) places of sentences; unknown words are read as padding.
 
         Raises:
-            ConfembError: a sentence none of whose words is known; the message names them.
+            ConfembError: a sentence none of whose words is known, of those that are read (the last `max_length`); the
+                message names them.
         """
-        for text in texts:
-            words, unknown = tokenise(text), self.vocabulary.unknown(text)
+        length = self.experiment.captions.max_length
+        ids = self.vocabulary.encode(texts, length=length)
+        for text in (text for text, row in zip(texts, ids, strict=True) if not row.any()):
+            words = tokenise(text)
             if not words:
                 raise ConfembError(f"the sentence {text!r} has no words.")
-            if len(unknown) == len(set(words)):
-                raise ConfembError(f"no word of {text!r} is known ({quoted_list(unknown)}): use other words.")
-        ids = self.vocabulary.encode(texts, length=self.experiment.captions.max_length)
+            # Without a known word a sentence would be padding alone, which has a place like any other.
+            what = "no word" if len(words) <= length else f"none of the last {length} words, which alone are read,"
+            unknown = quoted_list(dict.fromkeys(words[-length:]))
+            raise ConfembError(f"{what} of {text!r} is known ({unknown}): use other words.")
         return place_all(self.model, ids, "captions")
 
     def captions_for(self, place: np.ndarray, *, top: int = 10, among: Among = "all") -> list[Found]:

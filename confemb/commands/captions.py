@@ -130,8 +130,12 @@ def similar(
     among: Annotated[str, typer.Option(help="Of which part: train, validation, test, or all.")] = "all",
 ) -> None:
     """Print the captions most like a sentence, or the pictures most like a picture, with their cosines."""
+    from confemb.datasets.image_folder import SUFFIXES
+    from confemb.files import is_there
+
     loaded = _space(space)
-    if Path(what).is_file():
+    # A sentence may be longer than any file's name; one that ends like a picture's name is a picture that is missing.
+    if (is_there(what) and Path(what).is_file()) or Path(what).suffix.lower() in SUFFIXES:
         _print_found(loaded.pictures_like(_place_picture(loaded, Path(what)), top=top, among=_part(among)))
     else:
         unknown = loaded.vocabulary.unknown(what)

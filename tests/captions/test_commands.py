@@ -133,6 +133,8 @@ def test_class_names_meet_pictures(run, trained, tmp_path):
         (["search", "red", "--among", "tests"], "did you mean 'test'"),
         (["search", "red", "--within", "none"], "there is no folder none"),
         (["similar", "..."], "has no words"),
+        (["similar", "zeppelin " * 100], "none of the last 16 words"),
+        (["similar", "none.PNG"], "none.PNG"),
     ],
 )
 def test_refusals(run, trained, arguments, message, tmp_path, monkeypatch):

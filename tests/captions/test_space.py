@@ -115,6 +115,12 @@ def test_unknown_words(space):
         space.place_captions(["zeppelin"])
     with pytest.raises(ConfembError, match="has no words"):
         space.place_captions(["..."])
+    # Of a long sentence the last 16 words are read: a known one before them has no part in its place.
+    with pytest.raises(ConfembError, match=r"none of the last 16 words, which alone are read, .* \('zeppelin'\)"):
+        space.place_captions(["red picture" + " zeppelin" * 16])
+    np.testing.assert_array_equal(
+        space.place_captions(["zeppelin red" + " zeppelin" * 15]), space.place_captions(["red" + " zeppelin" * 15])
+    )
 
 
 def test_galleries(space, album, tmp_path):
