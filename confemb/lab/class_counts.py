@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from confemb.datasets import Progress
-from confemb.errors import ConfembError
+from confemb.errors import ConfembError, quoted_list
 from confemb.lab.labelled import LabelledVectors
 from confemb.lab.measures import COMPONENTS, FOLDS, PENALTY, Measured, cluster_agreement, cross_validate
 
@@ -59,9 +59,16 @@ def over_class_counts(
         progress: called with subsets done and subsets in all.
 
     Raises:
-        ConfembError: a number of classes below 2 or above K, or a class of one vector.
+        ConfembError: a single class, a class of one vector, or a number of classes below 2 or above K.
     """
     whole = len(vectors.class_names)
+    if whole < 2:
+        raise ConfembError(f"there is one class only, {vectors.class_names[0]!r}: give two or more to tell apart.")
+    if alone := [name for name, count in zip(vectors.class_names, vectors.counts, strict=True) if count < 2]:
+        raise ConfembError(
+            f"of {quoted_list(alone)} there is one vector only: cross-validation needs two or more of each class; "
+            "leave it out, or give more."
+        )
     counts = default_counts(whole) if counts is None else sorted(set(counts))
     for count in counts:
         if not 2 <= count <= whole:

@@ -161,7 +161,8 @@ def load_labels(path: str | os.PathLike[str]) -> dict[str, str]:
     """Read a table of tab-separated lines, word and class; a first line "word label" is a header.
 
     Raises:
-        ConfembError: a file that cannot be read, the first line that is not a word and a class, or a word named twice.
+        ConfembError: a file that cannot be read, the first line that is not a word and a class, or a word with two
+            classes.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), start=1):

@@ -56,7 +56,8 @@ def make_map(vectors: np.ndarray, method: str, *, perplexity: float = PERPLEXITY
         seed: of t-SNE.
 
     Raises:
-        ConfembError: another method, or fewer than 3 vectors, or of fewer than 2 numbers (for t-SNE 5 vectors).
+        ConfembError: another method, fewer than 3 vectors (for t-SNE 5) or of fewer than 2 numbers, or vectors that are
+            all the same.
     """
     from sklearn.decomposition import PCA
 
@@ -65,6 +66,8 @@ def make_map(vectors: np.ndarray, method: str, *, perplexity: float = PERPLEXITY
     fewest = 3 if method == "pca" else 5
     if len(vectors) < fewest or vectors.shape[1] < 2:
         raise ConfembError(f"a map by {method} needs {fewest} vectors or more of 2 numbers, not {vectors.shape}.")
+    if (vectors == vectors[0]).all():
+        raise ConfembError("all vectors are the same: there is nothing to map.")
     vectors = vectors.astype(np.float64)
     pca = PCA(min(COMPONENTS, *vectors.shape), random_state=seed)
     reduced = pca.fit_transform(vectors)
@@ -79,7 +82,10 @@ def make_map(vectors: np.ndarray, method: str, *, perplexity: float = PERPLEXITY
 
 
 def draw_sample(vectors: LabelledVectors, *, most: int = MOST_POINTS, seed: int = 0) -> LabelledVectors:
-    """Return the vectors, or `most` of them drawn at random in equal shares of the classes, in their own order."""
+    """Return the vectors, or `most` of them drawn at random in equal shares of the classes, in their own order.
+
+    Of more classes than `most` one vector each is kept.
+    """
     if len(vectors) <= most:
         return vectors
     generator = np.random.default_rng(seed)

@@ -159,7 +159,9 @@ def _joined(
         raise RuntimeError("pictures got lost or out of order")
     found = np.array(labels, np.int32)[rows]
     if empty := [name for label, name in enumerate(names) if not (found == label).any()]:
-        raise ConfembError(f"the class {quoted_list(empty)} has no sound picture; the first: {skipped[0][1]}")
+        first = names.index(empty[0])
+        reason = next(why for label, why in zip(labels, reasons, strict=True) if label == first and why)
+        raise ConfembError(f"the class {quoted_list(empty)} has no sound picture; the first: {reason}")
     vectors = np.concatenate([part["vectors"] for part in parts if len(part["rows"])])
     return PictureEmbeddings(LabelledVectors(vectors, found, names, tuple(ids[row] for row in rows)), skipped, clock)
 

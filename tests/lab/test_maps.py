@@ -62,3 +62,5 @@ def test_what_cannot_be_mapped(make_clouds):
         make_map(found.vectors, "tsne")
     with pytest.raises(ConfembError, match="needs 3 vectors or more of 2 numbers"):
         make_map(np.ones((9, 1)), "pca")
+    with pytest.raises(ConfembError, match="all vectors are the same"):
+        make_map(np.ones((9, 3)), "pca")

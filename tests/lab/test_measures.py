@@ -151,6 +151,15 @@ def test_more_classes_are_harder(make_clouds):
         over_class_counts(found, [13])
 
 
+def test_classes_that_cannot_be_counted_over_are_named(make_clouds):
+    with pytest.raises(ConfembError, match="one class only, 'class 0'"):
+        over_class_counts(make_clouds(1, 9, apart=1))
+    found = make_clouds(2, 3, apart=9)
+    alone = LabelledVectors(found.vectors[:4], found.labels[:4], found.class_names, found.ids[:4])
+    with pytest.raises(ConfembError, match="of 'class 1' there is one vector only"):
+        over_class_counts(alone)
+
+
 def test_the_numbers_of_classes_measured_by_default():
     assert default_counts(3) == [3]
     assert default_counts(15) == [5, 10, 15]
