@@ -98,9 +98,8 @@ def visual_vectors(
     key = stage_key(activations.name, source.name, list(words), pictures_per_word, WORDS_IN_PART)
     clock = Clock()
     parts = -(-len(words) // WORDS_IN_PART)
-    done = [number for number in range(parts) if _load_part(folder, key, number) is not None]
-    left = [number for number in range(parts) if number not in set(done)]
-    finished = sum(len(_of_part(words, number)) for number in done)
+    left = [number for number in range(parts) if _load_part(folder, key, number) is None]
+    finished = len(words) - sum(len(_of_part(words, number)) for number in left)
     for number, part in _compute(source, activations, left, pictures_per_word, batch_size, clock):
         _save_part(folder, key, number, part)
         finished += len(_of_part(words, number))
