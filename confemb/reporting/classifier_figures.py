@@ -1,11 +1,12 @@
 """Figures of the classifier itself: its training and what it makes of single pictures."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from confemb.reporting.analysis import Analysis
-from confemb.reporting.style import FAINT, INK, MUTED, new_figure, shortened
+from confemb.reporting.style import FAINT, INK, MUTED, new_figure, shortened_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,8 @@ def example_pictures(analysis: Analysis) -> "Figure | None":
     if examples is None or len(examples.images) == 0:
         return None
     predictions = analysis.result.predictions
-    names = analysis.class_names if predictions is None else predictions.class_names
+    whole = analysis.class_names if predictions is None else predictions.class_names
+    titles, names = shortened_apart(whole, 18), shortened_apart(whole, 15)
     shown = min(len(examples.images), MOST_PICTURES)
     across = min(shown, PICTURES_IN_A_ROW)
     down = -(-shown // across)
@@ -77,19 +79,19 @@ def example_pictures(analysis: Analysis) -> "Figure | None":
         picture.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
         picture.set_axis_off()
         label = int(examples.labels[m])
-        picture.set_title(shortened(names[label], 18), loc="center", pad=3)
+        picture.set_title(titles[label], loc="center", pad=3)
         bars = figure.add_subplot(grid[3 * row + 1, column])
         _draw_bars(bars, examples.top_classes[m], examples.top_probs[m], label, names)
     return figure
 
 
-def _draw_bars(axes: "Axes", classes: np.ndarray, probs: np.ndarray, label: int, names: tuple[str, ...]) -> None:
+def _draw_bars(axes: "Axes", classes: np.ndarray, probs: np.ndarray, label: int, names: Sequence[str]) -> None:
     """Draw a picture's most probable classes as bars as wide as their probability, names upon them."""
     height = np.arange(len(classes))[::-1]
     axes.barh(height, 1.0, height=0.8, color="#f1f3f5")
     axes.barh(height, probs, height=0.8, color=[RIGHT if c == label else WRONG for c in classes])
     for y, c, prob in zip(height, classes, probs, strict=True):
-        axes.text(0.02, y, shortened(names[c], 15), va="center", fontsize=8, color=INK)
+        axes.text(0.02, y, names[c], va="center", fontsize=8, color=INK)
         axes.text(0.98, y, f"{prob:.0%}", va="center", ha="right", fontsize=7.5, color=MUTED)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(classes) - 0.4)

@@ -14,7 +14,8 @@ from confemb.files import write_text
 from confemb.reporting.agreement_table import ceiling_text, interval_text, p_statement, p_text
 from confemb.reporting.figures import MOST_NAMED_CLUSTERS, MOST_NAMED_ROWS, MOST_NUMBERS, label_points
 from confemb.reporting.layout import Seriation, find_clusters, seriate
-from confemb.reporting.style import FAINT, INK, MUTED, UNGROUPED, diverging_map, new_figure, shortened
+from confemb.reporting.pair_axes import pair_labels
+from confemb.reporting.style import FAINT, INK, MUTED, UNGROUPED, diverging_map, new_figure, shortened, shortened_apart
 from confemb.reporting.tables import number
 from confemb.similarity import SimilarityMatrix, neutral_cell
 
@@ -128,7 +129,7 @@ def comparison_figure(found: Comparison) -> "Figure":
     points = np.column_stack([second[rows, columns], first[rows, columns]])
     points = points[~np.isnan(points[:, 0])]
     named = np.array([(second[pair], first[pair]) for pair in odd]).reshape(-1, 2)
-    texts = [" – ".join(shortened(found.class_names[i], 18) for i in pair) for pair in odd]
+    texts = pair_labels([(found.class_names[i], found.class_names[j]) for i, j in odd], longest=18)
     label_points(
         figure,
         left,
@@ -203,7 +204,7 @@ def _difference(axes: "Axes", found: Comparison, difference: np.ndarray) -> None
                 dark = abs(value) > 0.62
                 axes.text(j, i, text, ha="center", va="center", fontsize=7, color="white" if dark else INK)
     if size <= MOST_NAMED_ROWS:
-        names = [shortened(found.class_names[i]) for i in order]
+        names = shortened_apart(found.class_names[i] for i in order)
         font = 8.5 if few else 6.8
         axes.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=font)
         axes.set_yticks(range(size), names, fontsize=font)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from confemb.difference import PairDifferences, significant
-from confemb.reporting.pair_axes import pair_axes, pair_label
+from confemb.reporting.pair_axes import pair_axes, pair_labels
 from confemb.reporting.study import Section, Study, StudyFigure
-from confemb.reporting.style import MUTED, diverging_map, new_figure, shortened
+from confemb.reporting.style import MUTED, diverging_map, new_figure, shortened, shortened_apart
 from confemb.reporting.tables import Table, number, p_value
 from confemb.statistics import rank_correlations
 
@@ -132,7 +132,7 @@ def moved_figure(frame: pd.DataFrame, level: float, names: tuple[str, str]) -> "
     difference = shown["difference"].to_numpy()
     sure = shown["q_bh"].to_numpy() <= level
     colours = [MUTED if not s else CLOSER if d > 0 else FARTHER for s, d in zip(sure, difference, strict=True)]
-    labels = [pair_label(a, b) for a, b in zip(shown["class_1"], shown["class_2"], strict=True)]
+    labels = pair_labels(list(zip(shown["class_1"], shown["class_2"], strict=True)))
     label = f"similarity by {shortened(names[1])} less that by {shortened(names[0])}"
     figure, axes, height = pair_axes(labels, line=0.2, label=label)
     axes.hlines(height, shown["low"], shown["high"], color=colours, linewidth=2, alpha=0.45, zorder=1)
@@ -155,7 +155,7 @@ def difference_heatmap(found: PairDifferences, frame: pd.DataFrame, level: float
     for first, second in zip(moved["class_1"], moved["class_2"], strict=True):
         i, j = index[first], index[second]
         axes.plot([i, j], [j, i], "o", color="#1c2530", markeredgecolor="white", markeredgewidth=0.6, markersize=4)
-    names = [shortened(name, 16) for name in found.class_names]
+    names = shortened_apart(found.class_names, 16)
     axes.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(size), names)
     axes.tick_params(length=0)

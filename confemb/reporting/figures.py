@@ -6,7 +6,7 @@ import numpy as np
 
 from confemb.reporting.analysis import Analysis
 from confemb.reporting.layout import place_labels, place_on_map
-from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_label, widest_pairs
+from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_labels, widest_pairs
 from confemb.reporting.style import (
     FAINT,
     INK,
@@ -16,6 +16,7 @@ from confemb.reporting.style import (
     new_figure,
     sequential_map,
     shortened,
+    shortened_apart,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def heatmap(analysis: Analysis) -> "Figure":
     import seaborn
 
     order = analysis.seriation.order
-    names = [shortened(analysis.class_names[i]) for i in order]
+    names = shortened_apart(analysis.class_names[i] for i in order)
     values = analysis.similarity.values[np.ix_(order, order)]
     size = len(order)
     numbers = size <= MOST_NUMBERS
@@ -112,7 +113,7 @@ def _overview(analysis: Analysis) -> "Figure":
     texts: list[str] = []
     every = len(order) <= MOST_NAMED_ROWS
     if every:
-        places, texts = list(range(len(order))), [shortened(analysis.class_names[i]) for i in order]
+        places, texts = list(range(len(order))), shortened_apart(analysis.class_names[i] for i in order)
     room, end = len(order) / MOST_NAMED_CLUSTERS, 0
     for cluster in analysis.clusters:
         start, end = end, end + len(cluster.members)
@@ -146,7 +147,7 @@ def dendrogram(analysis: Analysis) -> "Figure | None":
     size = len(analysis.class_names)
     if analysis.whole:
         tree_drawn = draw(tree, no_plot=True)
-        labels = [shortened(analysis.class_names[i]) for i in tree_drawn["leaves"]]
+        labels = shortened_apart(analysis.class_names[i] for i in tree_drawn["leaves"])
         colours = [group_colour(analysis.group[i]) for i in tree_drawn["leaves"]]
     else:
         tree_drawn = draw(tree, p=len(analysis.clusters), truncate_mode="lastp", no_plot=True)
@@ -202,7 +203,7 @@ def class_map(analysis: Analysis) -> "Figure | None":
         axes.scatter([], [], s=44, color=group_colour(g), label=group)
     if analysis.result.groups:
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.1), ncols=4, handletextpad=0.1, borderaxespad=0)
-    texts = [shortened(analysis.class_names[i], 20) for i in named]
+    texts = shortened_apart(analysis.class_names[i] for i in named)
     label_points(
         figure,
         axes,
@@ -285,7 +286,7 @@ def seeds_spread(analysis: Analysis) -> "Figure | None":
     basin_of = np.zeros(len(every), dtype=int)
     if analysis.runs.basins is not None:
         basin_of[list(analysis.runs.basins.runs[1])] = 1
-    figure, axes, height = pair_axes([pair_label(names[rows[p]], names[columns[p]]) for p in shown])
+    figure, axes, height = pair_axes(pair_labels([(names[rows[p]], names[columns[p]]) for p in shown]))
     axes.hlines(height, low[shown], high[shown], color=FAINT, linewidth=5, zorder=1)
     colours = (group_colour(2), "#d4701c")
     for basin in sorted(set(basin_of.tolist())):
@@ -356,7 +357,7 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
     axes.grid(color=FAINT, linewidth=0.5)
     odd = _oddest(np.abs(x - y) if cosines else _rank_distance(x, y), rows, columns)
     points = np.column_stack([x, y])
-    texts = [pair_label(names[rows[p]], names[columns[p]]) for p in odd]
+    texts = pair_labels([(names[rows[p]], names[columns[p]]) for p in odd])
     label_points(
         figure,
         axes,

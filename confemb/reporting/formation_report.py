@@ -9,7 +9,7 @@ import pandas as pd
 from confemb.formation import Formation
 from confemb.references import NoiseCeiling
 from confemb.reporting.agreement_table import ceilings_note
-from confemb.reporting.pair_axes import pair_label
+from confemb.reporting.pair_axes import pair_labels
 from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure
 from confemb.reporting.tables import Table, frame_table, number
@@ -182,9 +182,9 @@ def pairs_figure(found: Formation) -> "Figure":
     if len(others):
         axes.plot(epochs, found.medians[:, others], color=FAINT, linewidth=0.7, zorder=1)
     order = shown[np.argsort(-found.medians[-1, shown], kind="stable")]
-    for i, p in enumerate(order):
+    labels = pair_labels([(found.class_names[rows[p]], found.class_names[columns[p]]) for p in order])
+    for i, (p, label) in enumerate(zip(order, labels, strict=True)):
         colour = group_colour(i)
-        label = pair_label(found.class_names[rows[p]], found.class_names[columns[p]])
         axes.plot(epochs, found.medians[:, p], color=colour, marker="o", markersize=3.5, label=label, zorder=3)
         if found.epochs[0].similarity.low is not None:
             low, high = (

@@ -7,7 +7,7 @@ import numpy as np
 
 from confemb.reporting.figures import label_points, map_frame
 from confemb.reporting.layout import place_on_map, seriate
-from confemb.reporting.style import MUTED, group_colour, new_figure, shortened
+from confemb.reporting.style import MUTED, group_colour, new_figure, shortened_apart
 from confemb.similarity import SimilarityMatrix
 from confemb.statistics import group_of
 
@@ -76,6 +76,6 @@ def models_map(agreement: SimilarityMatrix, families: Mapping[str, Sequence[str]
         axes.scatter([], [], s=30, color=group_colour(g), label=family)
     if families:
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.09), ncols=5, handletextpad=0.1, borderaxespad=0, fontsize=8)
-    names = [shortened(name, 34) for name in agreement.class_names]
+    names = shortened_apart(agreement.class_names, 34)
     label_points(figure, axes, places, names, colours, obstacles=places, size=7.0, must_place=len(names) <= 30)
     return figure

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from confemb.reporting.style import FAINT, INK, MUTED, new_figure, shortened
+from confemb.reporting.style import FAINT, INK, MUTED, new_figure, shortened_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 MOST_PAIRS = 60
 
 
-def pair_label(class_1: str, class_2: str, *, longest: int = 16) -> str:
-    """Return how a figure names a pair of classes."""
-    return f"{shortened(class_1, longest)} – {shortened(class_2, longest)}"
+def pair_labels(pairs: Sequence[tuple[str, str]], *, longest: int = 16) -> list[str]:
+    """Return how a figure names pairs of classes: long names cut, but so that no two of them look alike."""
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    short = dict(zip(names, shortened_apart(names, longest), strict=True))
+    return [f"{short[class_1]} – {short[class_2]}" for class_1, class_2 in pairs]
 
 
 def widest_pairs(middle: np.ndarray, width: np.ndarray) -> np.ndarray:
@@ -31,7 +33,7 @@ def pair_axes(
     """Return an empty figure with a line for each pair, the first lowest, and a mark at 0.
 
     Args:
-        labels: (P,) the pairs' names, see `pair_label`.
+        labels: (P,) the pairs' names, see `pair_labels`.
         width: the figure's, in inches.
         line: how high a pair's line is, in inches.
         label: what the horizontal axis shows.

@@ -13,7 +13,7 @@ from confemb.embedding import EmbeddingRuns
 from confemb.references import NoiseCeiling, Reference, known_ceilings
 from confemb.reporting.agreement_table import ceilings_note
 from confemb.reporting.figures import label_points
-from confemb.reporting.pair_axes import MOST_PAIRS, legend_above, mark_values, pair_axes, pair_label, widest_pairs
+from confemb.reporting.pair_axes import MOST_PAIRS, legend_above, mark_values, pair_axes, pair_labels, widest_pairs
 from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure
 from confemb.reporting.tables import Table, decimals_of, frame_table, interval, number
@@ -342,7 +342,7 @@ def spread_figure(found: Retraining) -> "Figure":
     assert similarity.high is not None
     low, high, middle = (part[rows, columns] for part in (similarity.low, similarity.high, similarity.values))
     shown = widest_pairs(middle, high - low)
-    figure, axes, height = pair_axes([pair_label(names[rows[p]], names[columns[p]]) for p in shown])
+    figure, axes, height = pair_axes(pair_labels([(names[rows[p]], names[columns[p]]) for p in shown]))
     axes.hlines(height, low[shown], high[shown], color=FAINT, linewidth=5, zorder=1)
     for i, medians in enumerate(found.summary.medians):
         label = f"{len(found.names)} networks" if i == 0 else None
@@ -368,10 +368,10 @@ def components_figure(found: Retraining) -> "Figure":
     axes.set_xlim(0, end)
     axes.set_ylim(0, end)
     axes.set_xlabel("standard deviation from training another network")
-    axes.set_ylabel("… from another embedding seed")
+    axes.set_ylabel("standard deviation from another embedding seed")
     axes.grid(color=FAINT, linewidth=0.5)
     most = np.argsort(-(components.network + components.seed), kind="stable")[:6]
-    texts = [pair_label(names[rows[p]], names[columns[p]], longest=14) for p in most]
+    texts = pair_labels([(names[rows[p]], names[columns[p]]) for p in most], longest=14)
     points = np.column_stack([x, y])
     colours = [INK] * len(most)
     label_points(figure, axes, points[most], texts, colours, obstacles=points, size=7.5, must_place=False)

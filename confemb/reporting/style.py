@@ -2,8 +2,9 @@
 
 import base64
 import io
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ DIVERGING = ("#12355b", "#2f6ea3", "#8fb8d9", "#f5f3ee", "#f3b46b", "#d4701c", "
 GROUPS = ("#117733", "#aa4499", "#332288", "#999933", "#cc6677", "#44aa99", "#882255", "#88ccee", "#ddcc77")
 INK, MUTED, FAINT, UNGROUPED = "#1c2530", "#5c6773", "#d5dae0", "#4a6b8a"
 LONGEST_LABEL = 26
-LARGE_PNG = 1_000_000
+LARGE_PNG = 100_000
+_TOO_FINE = re.compile(rb"(\.\d\d)\d+")
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -103,8 +105,27 @@ def shortened(name: str, longest: int = LONGEST_LABEL) -> str:
     return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
 
 
-def figure_bytes(figure: "Figure", kind: str, *, dpi: int) -> bytes:
-    """Return the figure as "png" or "svg"; no date and no software version, so equal figures are equal bytes."""
+def shortened_apart(names: Iterable[str], longest: int = LONGEST_LABEL) -> list[str]:
+    """Cut long names as `shortened` does, but so that names that differ still do.
+
+    Names that would look alike are cut in their middle; where that does not tell them apart they stay whole.
+    """
+    whole = [shortened(name, len(name)) for name in names]
+    head = (longest - 1) // 2
+    texts = [shortened(name, longest) for name in whole]
+    for cut in (lambda name: f"{name[:head]}…{name[head + 1 - longest :]}", lambda name: name):
+        of_text: dict[str, set[str]] = {}
+        for text, name in zip(texts, whole, strict=True):
+            of_text.setdefault(text, set()).add(name)
+        texts = [cut(name) if len(of_text[text]) > 1 else text for text, name in zip(texts, whole, strict=True)]
+    return texts
+
+
+def figure_bytes(figure: "Figure", kind: str, *, dpi: int, most: int | None = LARGE_PNG) -> bytes:
+    """Return the figure as "png" or "svg"; no date and no software version, so equal figures are equal bytes.
+
+    A PNG of more than `most` bytes gets 256 colours; None for photographs, which would show bands.
+    """
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
@@ -116,16 +137,21 @@ def figure_bytes(figure: "Figure", kind: str, *, dpi: int) -> bytes:
     with figure_style():
         figure.savefig(out, format=kind, dpi=dpi, metadata=metadata, bbox_inches="tight", pad_inches=0.08)
     content = out.getvalue()
-    return _with_fewer_colours(content) if kind == "png" and len(content) > LARGE_PNG else content
+    if kind == "svg":
+        # Hundredths of a point are finer than shows, and lines need no indentation.
+        content = re.sub(rb"\n +", b"\n", content)
+        return re.sub(rb'(?<= d=")[^"]*|(?<= [xy]=")[^"]*', lambda found: _TOO_FINE.sub(rb"\1", found[0]), content)
+    return content if most is None or len(content) <= most else _with_fewer_colours(content)
 
 
 def _with_fewer_colours(content: bytes) -> bytes:
-    """Return a PNG with 256 colours: half the size for the heatmap of a thousand classes, and looks the same."""
+    """Return a drawing as a PNG of 256 colours: a third of the size, and looks the same."""
     from PIL import Image
 
     out = io.BytesIO()
     image = Image.open(io.BytesIO(content)).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(out, "png", optimize=True)
+    # Improved until fewer pixels than these change their colour: without that a colour bar shows bands.
+    image.quantize(256, kmeans=1_000, dither=Image.Dither.NONE).save(out, "png", optimize=True)
     return out.getvalue()
 
 

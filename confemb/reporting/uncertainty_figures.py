@@ -7,7 +7,7 @@ import numpy as np
 from confemb.intervals import Source
 from confemb.reporting.analysis import Analysis, source_name
 from confemb.reporting.figures import MOST_NUMBERS
-from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_label, widest_pairs
+from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_labels, widest_pairs
 from confemb.reporting.style import FAINT, MUTED, new_figure
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def intervals(analysis: Analysis) -> "Figure | None":
     middle = analysis.similarity.values[rows, columns]
     widths = np.nanmax([np.nan_to_num(i.high - i.low)[rows, columns] for i in found.values()], axis=0)
     shown = widest_pairs(middle, widths)
-    labels = [pair_label(names[rows[p]], names[columns[p]]) for p in shown]
+    labels = pair_labels([(names[rows[p]], names[columns[p]]) for p in shown])
     figure, axes, height = pair_axes(labels, width=5.2, line=0.13 + 0.05 * len(found))
     for place, (source, interval) in enumerate(found.items()):
         shift = ((len(found) - 1) / 2 - place) * 0.26

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from confemb.reporting.pair_axes import MOST_PAIRS, pair_axes, pair_label, widest_pairs
+from confemb.reporting.pair_axes import MOST_PAIRS, pair_axes, pair_labels, widest_pairs
 
 
 def test_the_widest_pairs_are_kept_in_the_order_of_their_values():
@@ -15,8 +15,21 @@ def test_the_widest_pairs_are_kept_in_the_order_of_their_values():
     assert (np.diff(middle[shown]) >= 0).all()
 
 
+def test_pairs_that_differ_are_told_apart():
+    politics = ["talk.politics.misc", "talk.politics.mideast", "talk.politics.guns"]
+    labels = pair_labels([("rec.autos", name) for name in politics])
+    assert labels == [
+        "rec.autos – talk.po…ics.misc",
+        "rec.autos – talk.po….mideast",
+        "rec.autos – talk.politics.g…",
+    ]
+    # Alike at both ends: only the whole names tell them apart.
+    long = ["a" * 20 + middle + "b" * 20 for middle in "xy"]
+    assert pair_labels([(long[0], long[1])]) == [" – ".join(long)]
+
+
 def test_each_pair_has_a_line_with_its_name():
-    labels = [pair_label("cat", "dog"), pair_label("a" * 30, "b", longest=5)]
+    labels = [*pair_labels([("cat", "dog")]), *pair_labels([("a" * 30, "b")], longest=5)]
     figure, axes, height = pair_axes(labels, line=0.5, label="share")
     assert labels == ["cat – dog", "aaaa… – b"]
     assert [text.get_text() for text in axes.get_yticklabels()] == labels
