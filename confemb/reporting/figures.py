@@ -27,7 +27,7 @@ MOST_NUMBERS = 20
 MOST_NAMED_ROWS, MOST_NAMED_CLUSTERS = 60, 42
 ODD_PAIRS, MOST_TIMES_NAMED = 8, 3
 # Beyond, dots cover one another, and an SVG of half a million would have 55 MB.
-MOST_DOTS = 5000
+MOST_DOTS, MANY_PAIRS = 5000, 500
 
 
 def heatmap(analysis: Analysis) -> "Figure":
@@ -316,21 +316,17 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
 
     Many pairs are drawn as their density.
     """
-    reference = analysis.reference_values()
-    if reference is None or analysis.agreement is None:
+    compared = _compared_pairs(analysis)
+    if compared is None:
         return None
+    rows, columns, x, y = compared
     similarity, names = analysis.similarity, analysis.class_names
-    rows, columns = np.triu_indices(len(names), k=1)
-    known = ~np.isnan(reference[rows, columns])
-    rows, columns = rows[known], columns[known]
-    x, y = reference[rows, columns], similarity.values[rows, columns]
     same = analysis.group[rows] == analysis.group[columns]
     grouped = (analysis.group[rows] >= 0) & (analysis.group[columns] >= 0)
-    many = len(x) > 500
+    many = len(x) > MANY_PAIRS
     figure = new_figure(6.0, 5.6)
     axes = figure.subplots()
-    # Only cosines may be compared number by number with cosines; shares and the like by their order.
-    cosines = bool(x.min() < 0)
+    cosines = _are_cosines(x)
     if cosines:
         least, most = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
         axes.plot([least, most], [least, most], color=MUTED, linewidth=0.8, dashes=(4, 3), zorder=0)
@@ -369,6 +365,36 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
         must_place=False,
     )
     return figure
+
+
+def reference_caption(analysis: Analysis) -> str:
+    """Say what `reference_scatter` shows; "" where there is none."""
+    compared = _compared_pairs(analysis)
+    if compared is None:
+        return ""
+    x = compared[2]
+    density = len(x) > MOST_DOTS
+    said = ["The pairs of classes as their density." if density else "Each dot is a pair of classes."]
+    said += ["On the dashed line both agree."] if _are_cosines(x) else []
+    said += ["Named are pairs that differ most" + ("." if _are_cosines(x) else " in their order.")]
+    said += ["Grey: 95 % of the seeds."] if analysis.similarity.low is not None and len(x) <= MANY_PAIRS else []
+    return " ".join(said)
+
+
+def _compared_pairs(analysis: Analysis) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return (P,) rows and columns of the pairs that the reference knows, its similarities, and the cosines."""
+    reference = analysis.reference_values()
+    if reference is None or analysis.agreement is None:
+        return None
+    rows, columns = np.triu_indices(len(analysis.class_names), k=1)
+    known = ~np.isnan(reference[rows, columns])
+    rows, columns = rows[known], columns[known]
+    return rows, columns, reference[rows, columns], analysis.similarity.values[rows, columns]
+
+
+def _are_cosines(similarities: np.ndarray) -> bool:
+    """Tell cosines, which may be compared number by number, from shares and the like, whose order alone may be."""
+    return bool(similarities.min() < 0)
 
 
 def _rank_distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from confemb.errors import visible
 from confemb.reporting import result_tables
 from confemb.reporting.agreement_table import agreement_tables
 from confemb.reporting.analysis import Analysis, source_name
-from confemb.reporting.figures import MOST_NAMED_ROWS
+from confemb.reporting.figures import MOST_NAMED_ROWS, reference_caption
 from confemb.reporting.findings import (
     chance_sentence,
     facts,
@@ -79,6 +79,7 @@ def render_page(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         group_sentence=group_sentence(analysis),
         seeds_sentence=seeds_sentence(analysis),
         chance_sentence=chance_sentence(analysis),
+        reference_caption=reference_caption(analysis),
         item=analysis.result.item,
         run_sentence=run_sentence(analysis),
         manifest=flatten(analysis.result.manifest),

@@ -19,10 +19,11 @@ def reliability_table(analysis: Analysis) -> Table | None:
         rows.append([what, f"{number(median_width(interval), 3)} ({interval.replicates:,} replicates)"])
     if found.split_half is not None:
         half = found.split_half
-        span = f"[{number(min(half.spearman), 3)}, {number(max(half.spearman), 3)}]"
-        rows.append(
-            [f"Spearman between halves of the {item}s, {len(half.spearman)} splits", f"{number(half.mean, 3)} {span}"]
-        )
+        splits, span = "1 split", ""
+        if len(half.spearman) > 1:
+            splits = f"{len(half.spearman)} splits"
+            span = f" [{number(min(half.spearman), 3)}, {number(max(half.spearman), 3)}]"
+        rows.append([f"Spearman between halves of the {item}s, {splits}", f"{number(half.mean, 3)}{span}"])
         rows.append([f"reliability of all {item}s (Spearman-Brown)", number(half.corrected, 3)])
     for overlap in found.overlaps:
         several = "classes" if overlap.top > 1 else "class"

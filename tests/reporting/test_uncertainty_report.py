@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from confemb.embedding import EmbeddingRuns
+from confemb.reliability import SplitHalf
 from confemb.reporting import result_tables as tables
 from confemb.reporting import uncertainty_figures
 from confemb.reporting.analysis import analyse
@@ -76,6 +77,14 @@ def test_the_reliability_table_holds_every_figure(analysis):
     assert rows["nearest 1 class in common between two runs, other seeds"] == "Jaccard 0.90 (chance 0.20)"
     assert rows["smallest dimension within a standard error of the best"] == "3 (used: 5)"
     assert median_width(analysis.intervals["pictures"]) == pytest.approx(0.6)
+
+
+def test_a_single_split_has_no_range(make_result):
+    result = make_result()
+    known = result.uncertainty
+    once = replace(known, reliability=replace(known.reliability, split_half=SplitHalf((0.6,))))
+    rows = dict(reliability_table(analyse(replace(result, uncertainty=once))).rows)
+    assert rows["Spearman between halves of the pictures, 1 split"] == "0.600"
 
 
 def test_what_was_not_measured_is_not_told(make_result):
