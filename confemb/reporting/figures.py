@@ -239,15 +239,14 @@ def label_points(
 ) -> None:
     """Write a label by each of (n, 2) points where it covers nothing, with a thin line to it from afar."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.patheffects import withStroke
+    from matplotlib.patheffects import Stroke
 
     figure.draw_without_rendering()
     # Labels are placed for the axes as they stand now: nothing may move them afterwards.
     figure.set_layout_engine("none")
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim(), autoscale_on=False)
     renderer = FigureCanvasAgg(figure).get_renderer()
-    halo = [withStroke(linewidth=2.0, foreground="white")]
-    drawn = [axes.text(0, 0, text, fontsize=size, ha="center", va="center", path_effects=halo) for text in texts]
+    drawn = [axes.text(0, 0, text, fontsize=size, ha="center", va="center") for text in texts]
     boxes = [text.get_window_extent(renderer) for text in drawn]
     area = axes.get_window_extent(renderer)
     centres = place_labels(
@@ -263,8 +262,12 @@ def label_points(
             text.remove()
             continue
         place = axes.transData.inverted().transform(centre)
-        text.set_position((float(place[0]), float(place[1])))
+        x, y = float(place[0]), float(place[1])
+        text.set_position((x, y))
         text.set_color(colour)
+        # A text of its own, below all labels: in an SVG a text with an effect holds the outline of every letter.
+        halo = axes.text(x, y, text.get_text(), fontsize=size, ha="center", va="center", color="white", zorder=2.9)
+        halo.set_path_effects([Stroke(linewidth=2.0, foreground="white")])
         nearest = axes.transData.transform(point)
         half = np.array([box.width / 2, box.height / 2])
         edge = np.clip(nearest, np.array(centre) - half, np.array(centre) + half)

@@ -111,7 +111,9 @@ def write_pages(study: Study, folder: Path) -> str:
         for figure in section.figures:
             with figure_style():
                 drawn = figure.draw()
-            how: dict[str, Any] = {"dpi": PHOTOGRAPHS_DPI, "kinds": ("png",)} if figure.photographs else {}
+            how: dict[str, Any] = (
+                {"dpi": PHOTOGRAPHS_DPI, "kinds": ("png",), "most": None} if figure.photographs else {}
+            )
             shown[figure.name] = save_figure(drawn, make_folder(folder / "figures"), figure.name, **how)
     style = page_style()
     page = page_template("study.html.j2").render(

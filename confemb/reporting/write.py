@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from confemb.files import make_folder, write_text
+from confemb.reporting import style
 from confemb.reporting.analysis import Analysis, analyse
 from confemb.reporting.html import PageFigure, render_page
 from confemb.reporting.latex import to_latex
@@ -36,6 +37,10 @@ TABLE_FILES = ("similarities.csv", "similarity_matrix.csv", "tables.csv")
 MANY_CLASSES_FILES = ("neighbours.csv", "strongest_pairs.csv")
 # Figures on the page are set a little larger than in print (96 pixels an inch).
 _PIXELS_PER_INCH = 115
+# What needs more than 256 colours: photographs always, and a heatmap's colour bar as long as the file stays small.
+_MOST_PNG = {"examples": None, "similarity_heatmap": 250_000}
+# Up to this size the page shows the SVG, which stays sharp however near one looks; else the smaller of the two.
+_SMALL_SVG = 100_000
 # A figure this wide has letters of 9 pixels on a phone.
 _PHONE_INCHES = 5.2
 
@@ -106,7 +111,7 @@ def similarities_csv(analysis: Analysis) -> str:
 
 def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
     """Draw the figures that the result has, save each as PNG and SVG, and return them for the page."""
-    from confemb.reporting import classifier_figures, figures, style, uncertainty_figures
+    from confemb.reporting import classifier_figures, figures, uncertainty_figures
 
     drawers = (
         figures.heatmap,
@@ -130,20 +135,28 @@ def write_figures(analysis: Analysis, folder: Path) -> dict[str, PageFigure]:
                 # A figure of an older result in this folder would say something about another one.
                 (folder / f"{name}.{kind}").unlink(missing_ok=True)
             continue
-        shown[name] = save_figure(figure, folder, name, dpi=dpi)
+        shown[name] = save_figure(figure, folder, name, dpi=dpi, most=_MOST_PNG.get(name, style.LARGE_PNG))
     return shown
 
 
 def save_figure(
-    figure: "Figure", folder: Path, name: str, *, dpi: int = 200, kinds: Sequence[str] = ("png", "svg")
+    figure: "Figure",
+    folder: Path,
+    name: str,
+    *,
+    dpi: int = 200,
+    kinds: Sequence[str] = ("png", "svg"),
+    most: int | None = style.LARGE_PNG,
 ) -> PageFigure:
-    """Save a figure in `folder`, as PNG and SVG unless told otherwise, and return it for a page."""
-    from confemb.reporting import style
+    """Save a figure in `folder`, as PNG and SVG unless told otherwise, and return it for a page.
 
-    contents = {kind: style.figure_bytes(figure, kind, dpi=dpi) for kind in kinds}
+    A PNG larger than `most` has fewer colours, see `confemb.reporting.style.figure_bytes`.
+    """
+    contents = {kind: style.figure_bytes(figure, kind, dpi=dpi, most=most) for kind in kinds}
     for kind, content in contents.items():
         style.save_bytes(folder / f"{name}.{kind}", content)
-    smaller = min(contents, key=lambda kind: len(contents[kind]))
+    svg = len(contents.get("svg", b""))
+    shown = "svg" if 0 < svg <= _SMALL_SVG else min(contents, key=lambda kind: len(contents[kind]))
     inches = figure.get_figwidth()
-    uri = style.data_uri(contents[smaller], smaller)
+    uri = style.data_uri(contents[shown], shown)
     return PageFigure(uri, round(inches * _PIXELS_PER_INCH), inches <= _PHONE_INCHES)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -65,7 +66,8 @@ def test_dendrogram_of_many_classes_has_a_leaf_for_each_cluster(many):
 
 def test_map_names_every_class_in_its_group_colour(analysis):
     axes = figures.class_map(analysis).axes[0]
-    drawn = {t.get_text(): t.get_color() for t in axes.texts}
+    # Each label stands upon a halo, which has an effect.
+    drawn = {t.get_text(): t.get_color() for t in axes.texts if not t.get_path_effects()}
     assert drawn == {
         name: group_colour(group) for name, group in zip(analysis.class_names, analysis.group, strict=True)
     }
@@ -113,6 +115,7 @@ def test_scatter_shows_the_pairs_the_reference_knows(analysis, many):
     assert "the paper" in axes.get_xlabel()
     assert {t.get_text() for t in axes.texts} <= {"a – b", "a – x", "b – x"}
     assert figures.reference_scatter(many) is None
+    assert figures.reference_caption(many) == ""
 
 
 def test_many_pairs_are_drawn_as_their_density(make_result, monkeypatch):
@@ -121,6 +124,18 @@ def test_many_pairs_are_drawn_as_their_density(make_result, monkeypatch):
     (bins,) = [c for c in axes[0].collections if c.get_array() is not None]
     assert bins.get_array().sum() == 3
     assert axes[1].get_ylabel() == "pairs"
+
+
+def test_the_caption_names_what_the_scatter_shows(analysis, make_result, monkeypatch):
+    dots, named = "Each dot is a pair of classes.", "Named are pairs that differ most"
+    # The reference's numbers are none below 0, so only their order is compared, and there is no line.
+    assert figures.reference_caption(analysis) == f"{dots} {named} in their order. Grey: 95 % of the seeds."
+    one = analyse(make_result(seeds=1))
+    assert figures.reference_caption(one) == f"{dots} {named} in their order."
+    monkeypatch.setattr(figures, "_are_cosines", lambda similarities: True)
+    assert figures.reference_caption(one) == f"{dots} On the dashed line both agree. {named}."
+    monkeypatch.setattr(figures, "MOST_DOTS", 2)
+    assert figures.reference_caption(one).startswith("The pairs of classes as their density. On")
 
 
 def test_an_odd_class_does_not_fill_the_names():
@@ -185,7 +200,7 @@ def test_shortened():
     assert len(shortened("c" * 50)) == LONGEST_LABEL
 
 
-def test_a_large_png_has_fewer_colours_and_looks_the_same(monkeypatch):
+def test_a_large_png_has_fewer_colours_and_looks_the_same():
     import io
 
     from PIL import Image
@@ -195,10 +210,22 @@ def test_a_large_png_has_fewer_colours_and_looks_the_same(monkeypatch):
     figure = style.new_figure(2, 2)
     figure.subplots().imshow(np.random.default_rng(0).normal(size=(50, 50)), cmap=style.diverging_map())
     full = style.figure_bytes(figure, "png", dpi=100)
-    monkeypatch.setattr(style, "LARGE_PNG", 1000)
-    few = style.figure_bytes(figure, "png", dpi=100)
-    assert few == style.figure_bytes(figure, "png", dpi=100)
+    few = style.figure_bytes(figure, "png", dpi=100, most=1000)
+    assert few == style.figure_bytes(figure, "png", dpi=100, most=1000)
     assert len(few) < len(full)
     first, second = (np.asarray(Image.open(io.BytesIO(one)).convert("RGB"), float) for one in (full, few))
     assert first.shape == second.shape
     assert np.abs(first - second).mean() < 4
+    assert style.figure_bytes(figure, "png", dpi=100, most=None) == full
+
+
+def test_an_svg_says_no_more_decimals_than_show():
+    from confemb.reporting import style
+
+    figure = style.new_figure(2, 2)
+    figure.subplots().plot([0, 1 / 3, 1], [0, 1 / 7, 1])
+    drawn = style.figure_bytes(figure, "svg", dpi=100).decode()
+    assert "scale(0.095 -0.095)" in drawn
+    numbers = re.findall(r"\d+\.(\d+)", " ".join(re.findall(r' (?:d|x|y)="([^"]*)"', drawn)))
+    assert numbers
+    assert max(map(len, numbers)) == 2
