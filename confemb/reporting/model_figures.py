@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from confemb.reporting.figures import label_points, map_frame
+from confemb.reporting.figures import map_frame
+from confemb.reporting.labels import label_points
 from confemb.reporting.layout import place_on_map, seriate
 from confemb.reporting.style import MUTED, group_colour, new_figure, shortened_apart
 from confemb.similarity import SimilarityMatrix

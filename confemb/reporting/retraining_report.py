@@ -12,7 +12,7 @@ from confemb.embedders.counts import count_similarity
 from confemb.embedding import EmbeddingRuns
 from confemb.references import NoiseCeiling, Reference, known_ceilings
 from confemb.reporting.agreement_table import ceilings_note
-from confemb.reporting.figures import label_points
+from confemb.reporting.labels import label_points
 from confemb.reporting.pair_axes import MOST_PAIRS, legend_above, mark_values, pair_axes, pair_labels, widest_pairs
 from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.style import FAINT, INK, MUTED, group_colour, new_figure
