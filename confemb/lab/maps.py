@@ -1,5 +1,6 @@
 """Maps of vectors: two dimensions by principal components or t-SNE, and the figure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,9 +9,11 @@ import numpy as np
 from confemb.errors import ConfembError
 from confemb.lab.labelled import LabelledVectors
 from confemb.reporting import style
+from confemb.reporting.labels import label_points
 from confemb.threads import one_thread
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 METHODS = ("pca", "tsne")
@@ -118,18 +121,24 @@ def draw_map(vectors: LabelledVectors, found: VectorMap, *, title: str = "") -> 
             # Thousands of dots as shapes would make an SVG of megabytes.
             rasterized=len(vectors) > MOST_SHAPES,
         )
-    if len(vectors) <= MOST_NAMED:
-        for name, (x, y) in zip(vectors.ids, found.points, strict=True):
-            axes.annotate(style.shortened(name), (x, y), (4, 3), textcoords="offset points", fontsize=7.5)
-    elif len(names) <= MOST_CLASSES_NAMED:
-        for label, name in enumerate(names):
-            x, y = np.median(found.points[vectors.labels == label], axis=0)
-            text = axes.text(x, y, style.shortened(name), ha="center", va="center", fontsize=8.5)
-            text.set_bbox({"facecolor": "white", "alpha": 0.65, "linewidth": 0, "pad": 1.2})
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     axes.set_title(title or found.caption())
     if len(names) <= len(style.GROUPS) * len(MARKERS):
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, ncols=1 + (len(names) - 1) // 24)
+    if len(vectors) <= MOST_NAMED:
+        _label(figure, axes, found.points, vectors.ids, size=7.5)
+    elif len(names) <= MOST_CLASSES_NAMED:
+        middles = np.array([np.median(found.points[vectors.labels == label], axis=0) for label in range(len(names))])
+        _label(figure, axes, middles, names, size=8.5, classes=True)
     return figure
+
+
+def _label(
+    figure: "Figure", axes: "Axes", points: np.ndarray, names: Sequence[str], *, size: float, classes: bool = False
+) -> None:
+    """Name points beside them, and classes in their middle: among hundreds of dots no place is free of them."""
+    texts = style.shortened_apart(names)
+    obstacles = np.empty((0, 2)) if classes else points
+    label_points(figure, axes, points, texts, [style.INK] * len(texts), obstacles=obstacles, size=size, upon=classes)

@@ -12,7 +12,7 @@ from confemb.lab.maps import VectorMap, draw_map
 from confemb.lab.measures import COMPONENTS, FOLDS, REPEATS, STARTS, Measured
 from confemb.reporting import style
 from confemb.reporting.study import Section, Study, StudyFigure
-from confemb.reporting.tables import Table, frame_table
+from confemb.reporting.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,9 +72,11 @@ def examination_sections(found: Examination, name: str = "", prefix: str = "") -
         f"Clusters and SVM over numbers of classes{about}.",
         lambda: _draw_counts(found.by_count),
     )
+    # A single number of classes is a row of the table, and no curve.
+    curves = [counts] if len(found.by_count) > 1 else []
     tables = [_count_table(found), _whole_table(found), _class_table(found)]
     return [
-        Section(_heading(name, "Clusters and classes"), "", tables, [counts]),
+        Section(_heading(name, "Clusters and classes"), "", tables, curves),
         Section(_heading(name, "Maps"), _map_text(found), (), maps),
     ]
 
@@ -128,7 +130,7 @@ def analogy_table(scores: AnalogyScores, title: str = "Analogies") -> Table:
         ]
         for each in scores.sections
     ]
-    header = ["section", "questions", "not asked", "right", "among five", "without the offset"]
+    header = ["section", "questions", "not asked", "right", "right among five", "without the offset"]
     note = (
         "Not asked: a word is unknown. In brackets the 95 % interval, pairs drawn anew. Without the offset: how often "
         "the answer is the word nearest to the third one, whatever the first two are."
@@ -186,30 +188,26 @@ def _count_table(found: Examination) -> Table:
         [str(each.classes), _value(each.agreement), f"{each.shuffled:.2f}", _share(each.accuracy), f"{each.chance:.1%}"]
         for each in found.by_count
     ]
-    return Table("By number of classes", "", ["classes", "NMI", "by chance", "SVM", "by guessing"], rows, "rrrrr")
+    return Table(
+        "By number of classes", "", ["classes", "NMI", "NMI by chance", "SVM accuracy", "by guessing"], rows, "rrrrr"
+    )
 
 
 def _whole_table(found: Examination) -> Table:
-    rows = [["clusters, NMI", _value(found.agreement)], ["SVM, cross-validated", _share(found.crossed.accuracy)]]
+    rows = [
+        ["clusters, NMI", _value(found.agreement)],
+        ["SVM accuracy, cross-validated", _share(found.crossed.accuracy)],
+    ]
     if found.judged_apart is not None:
-        rows.append(["SVM, judged apart", _share(found.judged_apart)])
+        rows.append(["SVM accuracy, judged apart", _share(found.judged_apart)])
     return Table("All classes", "", ["measure", "value (95 % interval)"], rows, "lr")
 
 
 def _class_table(found: Examination) -> Table:
-    frame = pd.DataFrame(
-        [
-            {
-                "class": row.name,
-                "vectors": row.vectors,
-                "given its class": row.accuracy,
-                "most often instead": _instead(row.instead),
-            }
-            for row in found.classes
-        ]
-    )
+    rows = [[row.name, f"{row.vectors:,}", f"{row.accuracy:.0%}", _instead(row.instead)] for row in found.classes]
     how = "cross-validation" if found.judged_apart is None else "judged apart"
-    return frame_table(f"SVM by class ({how})", frame)
+    note = "In parentheses how many vectors were given that class instead."
+    return Table(f"SVM by class ({how})", note, ["class", "vectors", "accuracy", "most often instead"], rows, "lrrl")
 
 
 def _map_text(found: Examination) -> str:

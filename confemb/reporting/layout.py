@@ -1,5 +1,6 @@
 """Where things go: the order that puts like by like, clusters, and places on a 2-D map."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,6 +117,7 @@ def place_labels(
     obstacles: np.ndarray | None = None,
     gap: float = 8.0,
     must_place: bool = True,
+    upon: bool = False,
 ) -> list[tuple[float, float] | None]:
     """Find places for labels so that they overlap neither one another nor the points.
 
@@ -129,6 +131,7 @@ def place_labels(
         obstacles: (P, 2) points to keep clear of; the labelled points themselves if None.
         gap: distance from a point to the nearest ring, in pixels.
         must_place: where no place is free, take the best one (True) or give the label up (False).
+        upon: try the point itself first.
 
     Returns:
         The centre of each label, or None for one given up.
@@ -142,18 +145,15 @@ def place_labels(
     for point, size in zip(points, sizes, strict=True):
         half = size / 2
         best, best_cost = None, np.inf
-        for ring in (1.0, 2.5, 4.5, 7.0, 10.0, 14.0):
-            for direction in directions:
-                centre = point + direction * (half + gap * ring)
-                box = (*(centre - half - 1.0), *(centre + half + 1.0))
-                cost = _overlap(box, boxes) + 40.0 * _points_inside(box, obstacles)
-                outside = max(left - box[0], box[2] - right, bottom - box[1], box[3] - top, 0.0)
-                cost += 1000.0 * outside
-                if cost < best_cost:
-                    best, best_cost = (centre, box), cost
-                if cost == 0.0:
-                    break
-            if best_cost == 0.0:
+        around = (point + d * (half + gap * ring) for ring in (1.0, 2.5, 4.5, 7.0, 10.0, 14.0) for d in directions)
+        for centre in itertools.chain([point] if upon else [], around):
+            box = (*(centre - half - 1.0), *(centre + half + 1.0))
+            cost = _overlap(box, boxes) + 40.0 * _points_inside(box, obstacles)
+            outside = max(left - box[0], box[2] - right, bottom - box[1], box[3] - top, 0.0)
+            cost += 1000.0 * outside
+            if cost < best_cost:
+                best, best_cost = (centre, box), cost
+            if cost == 0.0:
                 break
         if best is None or (best_cost > 0.0 and not must_place):
             placed.append(None)

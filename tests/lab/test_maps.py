@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from confemb.errors import ConfembError
-from confemb.lab.maps import draw_map, draw_sample, make_map
+from confemb.lab.maps import VectorMap, draw_map, draw_sample, make_map
 from confemb.reporting import style
 
 
@@ -40,6 +40,20 @@ def test_a_figure_shows_every_class_and_names_few_vectors(make_clouds):
     first, tenth = axes.collections[0], axes.collections[9]
     np.testing.assert_array_equal(first.get_facecolor(), tenth.get_facecolor())
     assert first.get_paths()[0].vertices.shape != tenth.get_paths()[0].vertices.shape
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_names_in_one_place_do_not_cover_one_another(make_clouds, count):
+    found = make_clouds(4, count, apart=1)
+    placed = VectorMap("pca", np.random.default_rng(0).normal(size=(len(found), 2)) * 1e-3, 1.0)
+    placed.points[0] = 1
+    with style.figure_style():
+        figure = draw_map(found, placed)
+    figure.draw_without_rendering()
+    texts = [text for text in figure.axes[0].texts if not text.get_path_effects()]
+    assert {text.get_text() for text in texts} == set(found.ids if count == 3 else found.class_names)
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
 def test_a_sample_takes_of_all_classes_alike(make_clouds):
