@@ -121,7 +121,7 @@ def load_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
             `FILE.csv:COLUMN` for one column of a CSV file, rows in index order, or "imagenet" for ImageNet's 1,000.
 
     Returns:
-        The K class names; blanks around a name are removed.
+        The K class names; blanks around a name and empty lines at the end of a text are removed.
 
     Raises:
         ConfembError: a file that cannot be read, an unknown column, an empty or repeated name.
@@ -144,7 +144,8 @@ def load_class_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
             )
         names = [row[header.index(column)] for row in rows]
     else:
-        names = text.splitlines()
+        # As in a CSV file, empty lines at the end are no rows.
+        names = text.rstrip().splitlines()
     try:
         return tuple(check_class_names([name.strip() for name in names]))
     except ConfembError as error:

@@ -11,6 +11,7 @@ from confemb.errors import ConfembError
     [
         ("names.txt", "cat\n golden retriever \nship\n", "names.txt"),
         ("names", "\ufeffcat\r\ngolden retriever\r\nship", "names"),
+        ("names.txt", "cat\ngolden retriever\nship\n\n \n", "names.txt"),
         ("names.json", json.dumps(["cat", "golden retriever", "ship"]), "names.json"),
         ("names.csv", "index,name\n0,cat\n1,golden retriever\n2,ship\n", "names.csv:name"),
         ("a:b.txt", "cat\ngolden retriever\nship\n", "a:b.txt"),
