@@ -17,10 +17,11 @@ import numpy as np
 from confemb.class_cells import positions
 from confemb.count_replicates import CountReplicates, ReplicateSum, load_replicates
 from confemb.errors import ConfembError, unknown_name
-from confemb.files import MOST_UNPACKED, open_file, parse_json, sha256_file
+from confemb.files import MOST_UNPACKED, open_file, sha256_file
 from confemb.pair_weights import Weighting
 from confemb.pairs import PairCounts, PairSum, count_pairs
 from confemb.prediction_files import check_falling, load_pairs
+from confemb.prediction_formats import own_names
 from confemb.predictions import Predictions, check_class_names, check_k
 
 # So many cells of a table are held at a time.
@@ -199,7 +200,7 @@ def _stream(
         with open_file(file) as content, pq.ParquetFile(content) as opened:
             schema, all_rows = opened.schema_arrow, opened.metadata.num_rows
             metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-        own = _own_names(metadata)
+        own = own_names(metadata)
         names = class_names or own
         if names is None:
             raise ConfembError('its metadata has no "class_names": give all class names (--classes FILE).')
@@ -286,16 +287,6 @@ class _Cells:
             cell = column.dictionary[int(codes[row])].as_py()
             raise unknown_name("class", cell, self._index, where=f"column {self.name!r}, row {row}")
         return np.asarray(found)
-
-
-def _own_names(metadata: dict[str, str]) -> tuple[str, ...] | None:
-    """Return the class names in a Parquet file's metadata, or None."""
-    if "class_names" not in metadata:
-        return None
-    names = parse_json(metadata["class_names"], where="the metadata's 'class_names'")
-    if not isinstance(names, list):
-        raise ConfembError("the metadata's 'class_names' is no list of names: write the file again.")
-    return tuple(check_class_names(names))
 
 
 def _is_parquet(file: Path) -> bool:

@@ -48,12 +48,7 @@ def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfembError(f"the Parquet file is broken or no Parquet at all ({error}): write it again.") from error
-    names = given
-    if "class_names" in metadata:
-        listed = parse_json(metadata["class_names"], where="the metadata's 'class_names'")
-        if not isinstance(listed, list):
-            raise ConfembError("the metadata's 'class_names' is no list of names: write the file again.")
-        names = tuple(check_class_names(listed))
+    names = own_names(metadata) or given
 
     def read(name: str) -> np.ndarray | None:
         if name not in table.column_names:
@@ -85,6 +80,16 @@ def parse_parquet(data: bytes, given: tuple[str, ...] | None) -> Predictions:
             raise ConfembError(f"column {name!r} is broken ({error}): write the file again.") from error
 
     return _from_columns(read, table.column_names, names, lambda row: f"row {row}", metadata)
+
+
+def own_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Return the class names in a Parquet file's metadata, or None; raises ConfembError where they are no names."""
+    if "class_names" not in metadata:
+        return None
+    names = parse_json(metadata["class_names"], where="the metadata's 'class_names'")
+    if not isinstance(names, list):
+        raise ConfembError("the metadata's 'class_names' is no list of names: write the file again.")
+    return tuple(check_class_names(names))
 
 
 def _read_table(data: bytes) -> Any:
