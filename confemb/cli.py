@@ -115,8 +115,8 @@ def embed(
         list[str] | None,
         typer.Option("--option", metavar="KEY=VALUE", help="One of the embedder's own options, as negative=10."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds, where the embedder has one.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the replicates too.")] = 0,
     bootstraps: Annotated[
         int | None,
         typer.Option(min=0, help="Replicates of the pictures for intervals; 0: no uncertainty. Default: 200, or 20."),
