@@ -58,9 +58,14 @@ class ClassEmbedding:
 
         Returns:
             (class name, cosine) pairs, nearest first, at most `top`.
+
+        Raises:
+            ConfembError: no class, or one that is not known.
         """
         units = self.vectors / np.linalg.norm(self.vectors, axis=1, keepdims=True)
         given = [*positive, *negative]
+        if not given:
+            raise ConfembError("there is no class to start from: name at least one.")
         for name in given:
             self.vector(name)
         index = {name: i for i, name in enumerate(self.class_names)}

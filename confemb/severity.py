@@ -117,11 +117,14 @@ def mistake_severity(
         replicates: how many bootstrap replicates.
 
     Raises:
-        ConfembError: no picture of these classes, no mistake, pictures of several classes, or a severity of 0 for
-            whatever these pictures could have been taken for.
+        ConfembError: severities of another number of classes, no picture of these classes, no mistake, pictures of
+            several classes, or a severity of 0 for whatever the wrong ones could have been taken for.
     """
     if predictions.weights is not None:
         raise ConfembError("a picture of several classes is not simply right or wrong; give each picture one class.")
+    size = len(class_names)
+    if severity.shape != (size, size):
+        raise ConfembError(f"severities have shape {severity.shape}; of {size} classes they must be ({size}, {size}).")
     index = {name: i for i, name in enumerate(class_names)}
     place = np.array([index.get(name, -1) for name in predictions.class_names])
     true, taken = place[predictions.labels], place[predictions.top_classes[:, 0]]

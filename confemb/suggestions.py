@@ -12,7 +12,7 @@ import numpy as np
 
 from confemb.dip import dip_p_value, dip_statistic
 from confemb.errors import ConfembError
-from confemb.predictions import Predictions
+from confemb.predictions import Predictions, check_indices
 
 LEVEL = 0.95
 # Two classes are suggested for merging where their predictions surely carry less than this much of what tells them.
@@ -80,8 +80,15 @@ def suggest_merges(
 
     Returns:
         Only pairs of which some picture of one is taken for the other; those that are `suggested` come first.
+
+    Raises:
+        ConfembError: an index out of range, or not as many predicted classes as labels.
     """
     size = len(class_names)
+    labels = check_indices(labels, size, what="label").astype(np.int64)
+    predicted = check_indices(predicted, size, what="predicted class")
+    if labels.shape != predicted.shape or labels.ndim != 1:
+        raise ConfembError(f"labels have shape {labels.shape}, predicted classes {predicted.shape}; both must be (N,).")
     counts = np.bincount(labels * size + predicted, minlength=size**2).reshape(size, size).astype(np.float64)
     pictures = counts.sum(axis=1)
     mutual = np.triu(counts + counts.T, k=1) > 0

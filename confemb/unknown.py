@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from confemb.errors import ConfembError
-from confemb.predictions import top_k
+from confemb.predictions import check_indices, top_k
 
 BASELINES = ("max_softmax", "max_logit", "energy")
 GEOMETRY = ("top_k_likelihood", "kl_matching", "cosine_spread", "mean_vector", "logit_profile")
@@ -66,16 +66,17 @@ def fit_profile(logits: np.ndarray, labels: np.ndarray, cosines: np.ndarray) -> 
         cosines: (K, K) similarities of the classes, of an embedding of the same answers say.
 
     Raises:
-        ConfembError: a class without pictures, or shapes that do not fit.
+        ConfembError: a class without pictures, a label out of range, or shapes that do not fit.
     """
     logits = checked_logits(logits)
     classes = logits.shape[1]
-    pictures = np.bincount(labels, minlength=classes)
-    if len(labels) != len(logits) or cosines.shape != (classes, classes) or len(pictures) > classes:
+    labels = check_indices(labels, classes, what="label")
+    if labels.shape != (len(logits),) or cosines.shape != (classes, classes):
         raise ConfembError(
             f"logits have shape {logits.shape}, labels {labels.shape} and cosines {cosines.shape}; "
             "they must be (N, K), (N,) and (K, K)."
         )
+    pictures = np.bincount(labels, minlength=classes)
     if (pictures == 0).any():
         raise ConfembError(f"class {int(np.argmin(pictures))} has no picture to learn its answers from; add some.")
     k = min(TOP_K, classes - 1)
@@ -125,9 +126,12 @@ def score_pictures(logits: np.ndarray, profile: KnownProfile) -> dict[str, np.nd
         profile: what known pictures get.
 
     Raises:
-        ConfembError: logits that are not finite.
+        ConfembError: logits that are not finite, or of other classes than the profile's.
     """
     logits = checked_logits(logits)
+    classes = len(profile.cosines)
+    if logits.shape[1] != classes:
+        raise ConfembError(f"logits have {logits.shape[1]} classes, but the profile was learned on {classes}.")
     probs = softmax(logits)
     top = top_k(logits, len(profile.ranks))
     joint = sum(profile.ranks[rank][:, top[:, rank]] for rank in range(len(profile.ranks)))

@@ -69,6 +69,8 @@ def test_analogy_is_gensims():
     theirs = embedding.keyed_vectors().most_similar(positive=["a", "b"], negative=["c"], topn=4)
     assert [name for name, _ in ours] == [name for name, _ in theirs]
     np.testing.assert_allclose([c for _, c in ours], [c for _, c in theirs], atol=1e-6)
+    with pytest.raises(ConfembError, match="no class to start from"):
+        embedding.analogy([])
 
 
 def test_unknown_class_gives_the_nearest_name():

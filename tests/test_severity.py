@@ -109,6 +109,11 @@ def test_where_no_mistake_could_be_bad_there_is_no_ratio():
     assert (found.ratio_low, found.ratio_high) == (1.0, 1.0)
 
 
+def test_severities_of_other_classes_are_refused():
+    with pytest.raises(ConfembError, match=r"shape \(4, 4\); of 3 classes they must be \(3, 3\)"):
+        mistake_severity(predicted([0, 1], [1, 2]), severities(SIMILARITY), NAMES[:3])
+
+
 def test_what_cannot_be_measured_is_refused():
     severity = severities(SIMILARITY)
     with pytest.raises(ConfembError, match="none of 2 pictures is wrong"):

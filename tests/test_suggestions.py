@@ -80,6 +80,19 @@ def test_the_test_holds_its_level():
     assert 0.01 <= np.mean(np.array(p_values) < 0.05) <= 0.10
 
 
+@pytest.mark.parametrize(
+    ("labels", "predicted", "sentence"),
+    [
+        ([0, 2], [0, 1], "row 1 has the label 2"),
+        ([0, 1], [0, -1], "row 1 has the predicted class -1"),
+        ([0, 1, 1], [0, 1], r"labels have shape \(3,\), predicted classes \(2,\)"),
+    ],
+)
+def test_merges_of_what_are_no_predictions_are_refused(labels, predicted, sentence):
+    with pytest.raises(ConfembError, match=sentence):
+        suggest_merges(np.array(labels), np.array(predicted), ("a", "b"))
+
+
 def test_few_pictures_are_no_evidence():
     # Two of three pictures confused: no more than chance can say, whatever the rate.
     labels, predicted = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 0, 1, 0, 1])

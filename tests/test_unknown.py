@@ -156,6 +156,12 @@ def test_what_does_not_fit_is_refused():
     logits, labels = answers(100, 0)
     with pytest.raises(ConfembError, match="class 3 has no picture"):
         fit_profile(logits[labels < 3], labels[labels < 3], COSINES)
+    with pytest.raises(ConfembError, match="row 0 has the label 4"):
+        fit_profile(logits, np.full(len(logits), 4), COSINES)
+    with pytest.raises(ConfembError, match=r"they must be \(N, K\), \(N,\) and \(K, K\)"):
+        fit_profile(logits, labels[1:], COSINES)
+    with pytest.raises(ConfembError, match="logits have 3 classes, but the profile was learned on 4"):
+        score_pictures(logits[:, :3], fit_profile(logits, labels, COSINES))
     with pytest.raises(ConfembError, match="finite"):
         fit_profile(np.full((4, 4), np.nan), np.arange(4), COSINES)
     with pytest.raises(ConfembError, match="between 0 and 1"):
