@@ -55,12 +55,15 @@ def load_classifier(
     return found.where(rows)
 
 
-def load_classifiers(paths: Iterable[str], *, class_names: Sequence[str] | None = None) -> dict[str, Predictions]:
+def load_classifiers(
+    paths: Iterable[str], *, class_names: Sequence[str] | None = None, keep: int = DEFAULT_KEEP
+) -> dict[str, Predictions]:
     """Read several classifiers, called by their folder, file or array; all get the first one's class order.
 
     Args:
         paths: result folders, prediction files, and NPZ files of many classifiers (see `load_many`).
         class_names: the K class names in index order, where the files do not say them.
+        keep: as in `confemb.load_predictions`.
 
     Raises:
         ConfembError: a file that cannot be read, two classifiers of one name, or classes that are not the same.
@@ -72,7 +75,7 @@ def load_classifiers(paths: Iterable[str], *, class_names: Sequence[str] | None 
         else:
             # Where the classes are known already, their order is taken over.
             known = next(iter(found.values())).class_names if found and class_names is None else class_names
-            read = {Path(path).stem: load_classifier(path, class_names=known)}
+            read = {Path(path).stem: load_classifier(path, class_names=known, keep=keep)}
         for name, predictions in read.items():
             if name in found:
                 raise ConfembError(f"two classifiers are called {name!r}: rename the file or folder {path}.")

@@ -9,6 +9,7 @@ from confemb.files import make_folder, sha256_file
 from confemb.model_files import load_classifiers, pool
 from confemb.model_geometry import join_pictures
 from confemb.pairs import count_pairs
+from confemb.prediction_files import DEFAULT_KEEP
 from confemb.predictions import Predictions, check_k
 from confemb.predictions_experiment import PredictionsExperiment, PredictionsSection
 from confemb.progress import Display
@@ -38,7 +39,7 @@ def run_predictions(experiment: PredictionsExperiment, folder: Path, *, display:
     display = display or Display()
     section = experiment.pairs
     embedder = make_pair_embedder(experiment.embedding.name, experiment.embedding.options)
-    found = read_classifiers(experiment.predictions)
+    found = read_classifiers(experiment.predictions, keep=max(section.k, DEFAULT_KEEP))
     check_k(section.k, min(one.k for one in found.values()), what="classes kept for each picture")
     several = len(found) > 1
     for name in found:
@@ -85,14 +86,18 @@ def run_predictions(experiment: PredictionsExperiment, folder: Path, *, display:
     return f"{summary}\n\n{write_study(models_study(comparison), folder / MODELS)}"
 
 
-def read_classifiers(section: PredictionsSection) -> dict[str, Predictions]:
+def read_classifiers(section: PredictionsSection, *, keep: int = DEFAULT_KEEP) -> dict[str, Predictions]:
     """Read what an experiment's section [predictions] names: name -> predictions of the same pictures in one order.
+
+    Args:
+        section: says which.
+        keep: as in `confemb.load_predictions`.
 
     Raises:
         ConfembError: files that cannot be read or do not fit each other, or a classifier that is not among them.
     """
     names = None if section.classes is None else load_class_names(section.classes)
-    found = load_classifiers(section.paths, class_names=names)
+    found = load_classifiers(section.paths, class_names=names, keep=keep)
     for name in section.classifiers or []:
         if name not in found:
             raise unknown_name("classifier", name, found, where="predictions.classifiers")

@@ -118,6 +118,21 @@ def test_models_compares_classifiers(run, checkpoints):
     assert {"agreement.png", "map.png"} < names_in(out / "figures")
 
 
+def test_of_scores_as_many_classes_count_as_are_asked_for(run, tmp_path):
+    generator = np.random.default_rng(0)
+    labels = np.arange(80) % 8
+    for name in "ab":
+        np.savez(tmp_path / f"{name}.npz", probs=generator.dirichlet(np.ones(8), size=80), labels=labels)
+    a, b = tmp_path / "a.npz", tmp_path / "b.npz"
+    assert run("diff", a, b, "-k", 7, "--out", tmp_path / "diff")[0] == 0
+    assert run("models", a, b, "-k", 7, "--splits", 0, "--out", tmp_path / "models")[0] == 0
+    found = pd.read_csv(tmp_path / "models" / "agreement_plain_counts.csv", index_col=0)
+    scores = [np.load(path)["probs"] for path in (a, b)]
+    counts = [count_pairs(predictions_from_scores(one, labels, tuple("01234567"), k=7), k=7) for one in scores]
+    expected = rank_correlations(np.stack([counts_measure(one) for one in counts]))
+    np.testing.assert_allclose(found.to_numpy(), expected, atol=1e-6)
+
+
 def test_models_without_the_classes_that_have_no_picture(run, refused, checkpoints):
     for name in "ab":
         one = load_predictions(checkpoints / f"{name}.parquet", keep=5)

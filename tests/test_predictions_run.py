@@ -13,7 +13,8 @@ from confemb.experiment import load_experiment
 from confemb.model_files import pool
 from confemb.pairs import PairCounts
 from confemb.prediction_files import save_predictions
-from confemb.predictions_experiment import PredictionsExperiment, load_runnable
+from confemb.predictions_experiment import PredictionsExperiment, PredictionsSection, load_runnable
+from confemb.predictions_run import read_classifiers
 
 NAMES = tuple("abcdef")
 SETTINGS = """
@@ -166,3 +167,13 @@ def test_imagenets_classes_are_known_by_name():
     from confemb.class_cells import load_class_names
 
     assert load_class_names("imagenet") == tuple(c.name for c in confemb.imagenet_classes())
+
+
+def test_of_scores_as_many_classes_are_kept_as_are_asked_for(tmp_path):
+    probs = np.random.default_rng(0).dirichlet(np.ones(8), size=40)
+    np.savez(tmp_path / "p.npz", probs=probs, labels=np.arange(40) % 8)
+    section = PredictionsSection(path=str(tmp_path / "p.npz"))
+    assert read_classifiers(section)["p"].k == 5
+    np.testing.assert_array_equal(
+        read_classifiers(section, keep=7)["p"].top_classes, np.argsort(-probs, axis=1, kind="stable")[:, :7]
+    )

@@ -123,12 +123,14 @@ def models(
     from confemb.experiment import PairsSection, load_groups
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import join_pictures
+    from confemb.prediction_files import DEFAULT_KEEP
     from confemb.provenance import study_manifest
     from confemb.reporting.models_report import compare_models, models_study
     from confemb.reporting.study import write_study
 
     missing = one_of("--missing-classes", missing_classes, "error", "drop")
-    found = load_classifiers(classifiers, class_names=None if classes is None else load_class_names(classes))
+    names = None if classes is None else load_class_names(classes)
+    found = load_classifiers(classifiers, class_names=names, keep=max(k or 0, DEFAULT_KEEP))
     if len(found) < 2:
         raise ConfembError("one classifier cannot be compared; give at least 2, or an NPZ file of many.")
     joined = dict(zip(found, join_pictures(list(found.values())), strict=True))
@@ -164,13 +166,15 @@ def diff(
     from confemb.errors import one_of
     from confemb.model_files import load_classifier
     from confemb.model_geometry import join_pictures
+    from confemb.prediction_files import DEFAULT_KEEP
     from confemb.provenance import study_manifest
     from confemb.reporting.difference_report import difference_study
     from confemb.reporting.study import write_study
 
     weigh_by = one_of("--weighting", weighting, "count", "probability")
-    before = load_classifier(a, class_names=None if classes is None else load_class_names(classes), split=split)
-    after = load_classifier(b, class_names=before.class_names, split=split)
+    given, keep = None if classes is None else load_class_names(classes), max(k, DEFAULT_KEEP)
+    before = load_classifier(a, class_names=given, split=split, keep=keep)
+    after = load_classifier(b, class_names=before.class_names, split=split, keep=keep)
     before, after = join_pictures([before, after])
     found = pair_differences(before, after, k=k, weighting=weigh_by, flips=flips, seed=seed)
     names = (Path(a).stem, Path(b).stem)
