@@ -51,7 +51,7 @@ def decimals_of(similarities: np.ndarray) -> int:
 def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int = 2) -> Table:
     """Return a data frame as a plain table: fractions with `digits` decimals, numbers to the right, no index.
 
-    A column "p" holds p-values. The columns' names lose their underscores, and Spearman's gets its capital.
+    Whole numbers have commas between thousands. A column "p" holds p-values. The columns' names lose their underscores, and Spearman's gets its capital.
     """
 
     def text(name: str, value: Any) -> str:
@@ -59,7 +59,7 @@ def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int 
             return p_value(value)
         if value is pd.NA or pd.api.types.is_float_dtype(frame[name]):
             return number(None if value is pd.NA else value, digits)
-        return str(value)
+        return f"{value:,}" if pd.api.types.is_integer_dtype(frame[name]) else str(value)
 
     columns = [[text(name, value) for value in frame[name].tolist()] for name in frame.columns]
     align = "".join("r" if pd.api.types.is_numeric_dtype(frame[name]) else "l" for name in frame.columns)

@@ -19,7 +19,7 @@ def test_a_data_frame_as_markdown():
         "| class | share | count |",
         "| --- | ---: | ---: |",
         "| a\\|b | 0.26 | 3 |",
-        "| c | – | 1000 |",
+        "| c | – | 1,000 |",
     ]
     assert "0.255" in frame_to_markdown(frame, digits=3)
 
