@@ -29,6 +29,11 @@ TABLES = {
     ),
     "startup": ("Starting", "The best of the rounds."),
 }
+NETWORKS = {"inference": "Predicting", "resnet50": "ResNet-50, predicting", "training": "Training"}
+IN_TURNS = (
+    "Where a table names rounds, all took their turn in each: seconds are the median of one call, the ratio is taken "
+    "within a round, and shown are its median by wall time, its lowest and highest, and its median by CPU seconds."
+)
 MADE_UP = (
     "Made-up classes, heavy-tailed, in groups of ten; from sharded counts to the written result. That the sparse "
     "decomposition multiplies once, not four times, was chosen on such classes, so the share of neighbours within the "
@@ -40,9 +45,16 @@ def read(name: str) -> pd.DataFrame:
     return pd.read_csv(REPORT / f"{name}.csv")
 
 
-def shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what is the same for all benchmarks."""
-    return frame.drop(columns=["cores", "processor"], errors="ignore")
+def shown(frame: pd.DataFrame, units: str = "pictures") -> pd.DataFrame:
+    """Leave out what is the same for all benchmarks, and say beside whom one is how many times as fast, at what."""
+    frame = frame.drop(columns=["cores", "processor"], errors="ignore")
+    if "peak MiB" in frame:
+        frame = frame.assign(**{"peak MiB": frame["peak MiB"].round().astype(int)})
+    named = {"per second": f"{units} per second"}
+    if {"times as fast", "lowest", "highest"} <= set(frame):
+        peer = frame.loc[(frame[["times as fast", "lowest", "highest"]] == 1).all(axis=1), "what"].iloc[0]
+        named |= {"times as fast": f"times as fast as {peer}", "lowest": "lowest round", "highest": "highest round"}
+    return frame.rename(columns=named)
 
 
 def curves(frame: pd.DataFrame) -> Any:
@@ -79,20 +91,21 @@ def curves(frame: pd.DataFrame) -> Any:
 def main() -> None:
     there = {path.stem for path in REPORT.glob("*.csv")}
     tables = [
-        frame_table(title, shown(read(name)), note=f"{note} python experiments/benchmarks/{script(name)}.py")
+        frame_table(title, shown(read(name), "pairs"), note=f"{note} python experiments/benchmarks/{script(name)}.py")
         for name, (title, note) in TABLES.items()
         if name in there
     ]
-    sections = [Section("Beside what people would use instead", tables=tables)]
+    sections = [Section("Beside what people would use instead", IN_TURNS, tables=tables)]
     many = sorted((name for name in there if name.startswith("many_classes_")), key=lambda name: int(name[13:]))
     if many:
-        frame = shown(pd.concat([read(name) for name in many]))
+        frame = pd.concat([read(name) for name in many])
+        frame = shown(frame.rename(columns={"cores": "on cores"}))
         text = f"{MADE_UP} python experiments/benchmarks/many_classes.py"
         sections.append(Section("Very many classes", text, tables=[frame_table("From counts to a result", frame)]))
     others = sorted(there - set(TABLES) - set(many) - {"cost_curves"})
     if others:
-        more = [frame_table(name.replace("_", " ").capitalize(), shown(read(name))) for name in others]
-        sections.append(Section("Networks", tables=more))
+        more = [frame_table(NETWORKS.get(name, name.replace("_", " ")), shown(read(name))) for name in others]
+        sections.append(Section("Networks", "As above.", tables=more))
     if "cost_curves" in there:
         costs = read("cost_curves")
         caption = (
@@ -103,12 +116,19 @@ def main() -> None:
         sections.append(Section("What it costs", figures=[figure], tables=[frame_table("Points", shown(costs))]))
     study = Study(
         title="Speed and scale",
-        description="Every figure is from a script in experiments/benchmarks; make bench runs those for the CPU.",
+        description="Every figure is from a script in experiments/benchmarks; make bench runs those for the CPU. "
+        f"Measured on {machine(there)} where nothing else is said.",
         findings=findings(there),
         sections=sections,
         manifest={"versions": versions()},
     )
     print(write_study(study, Path(REPORT)))
+
+
+def machine(there: set[str]) -> str:
+    """Return the processors that the tables are of, and how many cores; the table of many classes has its own."""
+    frames = pd.concat([read(name) for name in sorted(there)])
+    return f"{frames['cores'].max()} cores of {' and '.join(sorted(set(frames['processor'])))}"
 
 
 def script(name: str) -> str:
