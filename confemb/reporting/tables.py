@@ -51,7 +51,8 @@ def decimals_of(similarities: np.ndarray) -> int:
 def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int = 2) -> Table:
     """Return a data frame as a plain table: fractions with `digits` decimals, numbers to the right, no index.
 
-    Whole numbers have commas between thousands. A column "p" holds p-values. The columns' names lose their underscores, and Spearman's gets its capital.
+    Whole numbers have commas between thousands. A column "p" holds p-values. The columns' names lose their underscores,
+    and Spearman's gets its capital.
     """
 
     def text(name: str, value: Any) -> str:
