@@ -9,7 +9,7 @@ import numpy as np
 from confemb.captions.features import picture_features
 from confemb.captions.space import Among, Found, JointSpace
 from confemb.datasets import Progress
-from confemb.datasets.image_folder import SUFFIXES
+from confemb.datasets.image_folder import SUFFIXES, pictures_in
 from confemb.errors import ConfembError
 
 
@@ -57,7 +57,7 @@ def open_gallery(
     if within is not None:
         if not within.is_dir():
             raise ConfembError(f"there is no folder {within}: give one of pictures.")
-        files = sorted(f for f in within.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
+        files = pictures_in(within)
         if not files:
             raise ConfembError(f"{within} holds no pictures; known suffixes: {', '.join(sorted(SUFFIXES))}.")
         places = space.place_pictures(features_of(space, files, progress=progress))

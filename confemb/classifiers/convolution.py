@@ -1,4 +1,4 @@
-"""Convolutions and batch normalisation of networks that only predict, and how to fold the one into the other."""
+"""Convolutions, and for networks that only predict batch normalisation and how to fold it into them."""
 
 from typing import Any
 

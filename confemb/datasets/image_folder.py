@@ -107,7 +107,7 @@ def scan_folder(folder: Path) -> dict[str, dict[str, list[Path]]]:
     inside = _folders(folder)
     if not inside:
         raise ConfembError(f"{folder} has no folders in it: put the pictures into one folder for each class.")
-    if any(_pictures(child) for child in inside):
+    if any(pictures_in(child) for child in inside):
         return {ALL: _scan_classes(inside)}
     found = {split.name: _scan_classes(classes) for split in inside if (classes := _folders(split))}
     if not found:
@@ -142,7 +142,7 @@ def class_order(folder: Path, found: set[str]) -> list[str]:
 def _scan_classes(folders: list[Path]) -> dict[str, list[Path]]:
     classes = {}
     for folder in folders:
-        files = _pictures(folder)
+        files = pictures_in(folder)
         if not files:
             raise ConfembError(f"the class folder {folder} has no pictures: put some in, or remove it.")
         if nested := _folders(folder):
@@ -166,5 +166,11 @@ def _folders(folder: Path) -> list[Path]:
     return [child for child in listed(folder) if child.is_dir()]
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return [child for child in listed(folder) if child.suffix.lower() in SUFFIXES and child.is_file()]
+def pictures_in(folder: Path) -> list[Path]:
+    """Return a folder's pictures by their suffix, sorted; raises ConfembError as `listed`."""
+    return [child for child in listed(folder) if is_picture(child)]
+
+
+def is_picture(path: Path) -> bool:
+    """Tell whether a path is a file with one of the known suffixes; what is in it is seen when it is decoded."""
+    return path.suffix.lower() in SUFFIXES and path.is_file()

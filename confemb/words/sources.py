@@ -10,7 +10,7 @@ import numpy as np
 
 from confemb.classifiers.imagenet import imagenet_classes
 from confemb.datasets import Dataset
-from confemb.datasets.image_folder import SUFFIXES, listed
+from confemb.datasets.image_folder import SUFFIXES, is_picture, listed, pictures_in
 from confemb.errors import ConfembError, quoted_list, repeated
 from confemb.files import read_lines
 
@@ -54,9 +54,8 @@ class FolderPictures:
         found: dict[str, list[Path]] = {}
         for entry in listed(folder):
             if entry.is_dir():
-                inside = [f for f in listed(entry) if _is_picture(f)]
-                found.setdefault(word_of(entry.name), []).extend(inside)
-            elif _is_picture(entry):
+                found.setdefault(word_of(entry.name), []).extend(pictures_in(entry))
+            elif is_picture(entry):
                 found.setdefault(word_of(entry.stem), []).append(entry)
         if not any(found.values()):
             raise ConfembError(f"{folder} holds no pictures; known suffixes: {', '.join(sorted(SUFFIXES))}.")
@@ -209,7 +208,3 @@ class _Rows(Sequence[Picture]):
         if isinstance(item, slice):
             return _Rows(self._images, self._rows[item])
         return np.asarray(self._images[self._rows[item]])
-
-
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and file.is_file() and not file.name.startswith(".")

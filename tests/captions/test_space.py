@@ -131,6 +131,8 @@ def test_galleries(space, album, tmp_path):
     assert open_gallery(space).files == {}
     with pytest.raises(ConfembError, match="no folder of pictures"):
         open_gallery(space, pictures=tmp_path / "none")
+    # Called like a picture, but a folder.
+    (tmp_path / "trip.jpg").mkdir()
     with pytest.raises(ConfembError, match="holds no pictures"):
         open_gallery(space, within=tmp_path)
 
