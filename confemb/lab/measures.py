@@ -167,6 +167,8 @@ def cross_validate(
 def corrected_interval(accuracies: np.ndarray, *, test_share: float) -> Measured:
     """Return the mean of folds' accuracies with Nadeau and Bengio's corrected interval (2003), within 0 and 1.
 
+    Folds that are all alike, as where everything is right, tell no interval: one of no width would promise too much.
+
     Args:
         accuracies: of J folds, any shape.
         test_share: how many vectors are judged by for each that is learnt from.
@@ -174,7 +176,7 @@ def corrected_interval(accuracies: np.ndarray, *, test_share: float) -> Measured
     from scipy import stats
 
     count, mean = accuracies.size, float(accuracies.mean())
-    if count < 2:
+    if count < 2 or np.ptp(accuracies) == 0:
         return Measured(mean, float("nan"), float("nan"))
     deviation = np.sqrt((1 / count + test_share) * accuracies.var(ddof=1))
     spread = float(stats.t.ppf((1 + LEVEL) / 2, count - 1) * deviation)
