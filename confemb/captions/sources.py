@@ -130,7 +130,8 @@ def split_pictures(captions: Captions, *, validation: int, test: int, seed: int)
     if count - validation - test < 2:
         raise ConfembError(
             f"{captions.name} has {count} pictures: with {validation} for validation and {test} for the test fewer "
-            "than 2 are left to learn from; set captions.validation and captions.test lower."
+            "than 2 are left to learn from; set captions.validation and captions.test lower (in the experiment, or by "
+            "--set)."
         )
     by_name = np.argsort(np.array(captions.pictures))
     drawn = by_name[np.random.default_rng(seed).permutation(count)]

@@ -59,7 +59,9 @@ def test_mistakes(run, refused, garage, tmp_path):
     assert "does not exist: check the path" in refused("words", "translate", tmp_path / "none.jpg")
     assert "was made by resnet50:keras/avg_pool/1" in refused("words", "translate", garage, "--layer", "stage3")
     assert "neither a folder of pictures nor a .tsv" in refused("words", "vectors", garage / "car.png")
-    assert "unknown dataset 'cifar99'" in refused("words", "vectors", "cifar99")
+    assert "there is no folder or .tsv 'cifar99' here; unknown dataset 'cifar99': did you mean 'cifar10'" in refused(
+        "words", "vectors", "cifar99"
+    )
     assert "none of the 1 words asked for" in refused("words", "vectors", garage, "--words", _write(tmp_path, "x\n"))
     (tmp_path / "word_vectors.bin").write_bytes(b"9 3\nx ")
     assert "truncated" in refused("words", "nearest", "car")
