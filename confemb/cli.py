@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from confemb.commands import captions, compare, counting, lab, models, similarities, uses, words
-from confemb.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, ResultFolder
+from confemb.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
 from confemb.errors import ConfembError, one_of, unknown_name, visible
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ def embed(
     ],
     out: Annotated[Path, typer.Option("--out", help="The result folder.")],
     classes: ClassNames = None,
-    k: Annotated[
-        int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
-    ] = None,
+    k: PairedClasses = None,
     self_pairs: Annotated[str, typer.Option(help="Pairs of a class with itself: keep or drop.")] = "keep",
     missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
     weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
@@ -113,13 +111,16 @@ def embed(
     dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
     embedder_options: Annotated[
         list[str] | None,
-        typer.Option("--option", metavar="KEY=VALUE", help="One of the embedder's own options, as negative=10."),
+        typer.Option("--option", metavar="KEY=VALUE", help="One of the embedder's own, as time=2; several times."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds, where the embedder has one.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the replicates too.")] = 0,
     bootstraps: Annotated[
         int | None,
-        typer.Option(min=0, help="Replicates of the pictures for intervals; 0: no uncertainty. Default: 200, or 20."),
+        typer.Option(
+            min=0,
+            help="Replicates of the pictures for intervals; 0: no uncertainty. Default: 200; 20 where there are seeds.",
+        ),
     ] = None,
     groups: Annotated[
         str | None, typer.Option(help='Groups of classes to tell apart: a TOML file of lines group = ["class", ...].')

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from confemb.commands.options import ClassNames
+from confemb.commands.options import ClassNames, PairedClasses
 
 
 def count(
@@ -15,9 +15,7 @@ def count(
     ],
     out: Annotated[Path, typer.Option("--out", help="The file of counts to write, an NPZ; confemb embed reads it.")],
     classes: ClassNames = None,
-    k: Annotated[
-        int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
-    ] = None,
+    k: PairedClasses = None,
     weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
     temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
     bootstraps: Annotated[

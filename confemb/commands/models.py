@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.commands.options import ClassNames, ExperimentName, Overrides
+from confemb.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -100,9 +100,7 @@ def models(
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder of the study.")],
     classes: ClassNames = None,
-    k: Annotated[
-        int | None, typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3.")
-    ] = None,
+    k: PairedClasses = None,
     missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
     embedder: Annotated[
         str | None, typer.Option(help="Compare vectors too: confemb list embedders. Default: the plain counts alone.")

@@ -8,7 +8,12 @@ import typer
 ExperimentName = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A TOML file, or a name: confemb list.")]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="The result folder. Default: reports/NAME.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as training.epochs=2.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace one value, as training.epochs=2; several times."),
+]
+PairedClasses = Annotated[
+    int | None,
+    typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3, or as many as there are."),
 ]
 ResultFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a result.")]
 ClassNames = Annotated[
