@@ -47,7 +47,8 @@ def join_pictures(classifiers: Sequence[Predictions]) -> list[Predictions]:
     with the same labels in the same order.
 
     Raises:
-        ConfembError: an id that stands twice, no picture in common, or pictures with unequal labels or number.
+        ConfembError: an id that stands twice, no picture in common, pictures with unequal labels or number, or of
+            several classes.
     """
     first = classifiers[0]
     if any(one.class_names != first.class_names for one in classifiers):
@@ -67,6 +68,8 @@ def join_pictures(classifiers: Sequence[Predictions]) -> list[Predictions]:
         columns = (one.splits, one.ids) if with_splits and one.splits is not None else (one.ids,)
         keys = list(zip(*columns, strict=True))
         found = {key: row for row, key in enumerate(keys)}
+        if len(found) < len(keys) and one.weights is not None:
+            raise ConfembError(f"predictions {i + 1} are of pictures of several classes; give one class for each.")
         if len(found) < len(keys):
             twice = next(key for row, key in enumerate(keys) if found[key] != row)
             raise ConfembError(f"the picture id {twice[-1]!r} stands twice in predictions {i + 1}; ids must differ.")

@@ -111,6 +111,15 @@ def test_severity_tells_the_mean_and_what_chance_would_give(tmp_path):
         run("severity", tmp_path / "p.csv", "--similarity", tmp_path / "similar.csv", "--scale", "rang")
 
 
+def test_nothing_is_suggested_for_pictures_of_several_classes(tmp_path):
+    (tmp_path / "p.csv").write_text("id,label,weight,top1\np,a,0.5,a\np,b,0.5,a\nq,b,1,b\n")
+    with pytest.raises(ConfembError, match="suggestions rest on one true class for each picture"):
+        run("suggest", tmp_path / "p.csv", "--out", tmp_path / "out")
+    with pytest.raises(ConfembError, match="predictions 1 are of pictures of several classes"):
+        run("diff", tmp_path / "p.csv", tmp_path / "p.csv", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_costs_writes_the_table(tmp_path):
     (tmp_path / "similar.csv").write_text(",a,b,c\na,1,0.9,0\nb,0.9,1,0.1\nc,0,0.1,1\n")
     done = run("costs", tmp_path / "similar.csv", "--out", tmp_path / "costs.csv")

@@ -37,7 +37,7 @@ class Suggestions:
 
     Attributes:
         title: its heading.
-        predictions: what it was found in; None for a confusion matrix.
+        predictions: what it was found in.
         merges: pairs of classes, see `suggest_merges`.
         splits: classes, or the sentence that says why none were sought.
         relabels: pictures, or such a sentence.
@@ -47,7 +47,7 @@ class Suggestions:
     """
 
     title: str
-    predictions: Predictions | None
+    predictions: Predictions
     merges: list[Merge]
     splits: list[Split] | str
     relabels: Relabels | str
@@ -74,7 +74,15 @@ def find_suggestions(
         most: how many pairs of classes to list.
         seed: draws the halves that classes are split on.
         title, learned, pictures, manifest: see `Suggestions`.
+
+    Raises:
+        ConfembError: pictures of several classes, of which two that stand together are not taken for one another.
     """
+    if predictions.weights is not None:
+        raise ConfembError(
+            "suggestions rest on one true class for each picture, and these have several, or weights: give each "
+            "picture one row without a weight."
+        )
 
     def tried(function: Any, **options: Any) -> Any:
         try:
@@ -116,7 +124,6 @@ def suggestions_study(found: Suggestions) -> Study:
             columns=["class", "dip", "p_value", "share_1", "low_1", "high_1", "typical_1", "typical_2"],
         )
     if not isinstance(found.relabels, str):
-        assert found.predictions is not None
         data["label_again.csv"] = relabel_frame(found.relabels, found.predictions)
     warning = {
         True: "The classifier has learned from these pictures: it makes fewer mistakes on them, and has learned their "
@@ -168,7 +175,6 @@ def _findings(found: Suggestions) -> list[str]:
     if isinstance(found.relabels, str):
         out.append(f"Label again: not sought: {found.relabels}")
     else:
-        assert found.predictions is not None
         count, total = len(found.relabels.rows), len(found.predictions)
         low, high = share_interval(count, total)
         out.append(
@@ -272,7 +278,6 @@ def _relabel_section(found: Suggestions) -> Section:
 
 def _relabel_sheet(found: Suggestions, shown: int) -> "Figure":
     assert found.pictures is not None
-    assert found.predictions is not None
     assert not isinstance(found.relabels, str)
     names, rows = found.predictions.class_names, found.relabels.rows[:shown]
     captions = [
