@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PHOTOGRAPHS_DPI = 110
+# Under this key the manifest names the study's figures.
+FIGURES = "figures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +81,7 @@ class Study:
 def write_study(study: Study, folder: Path) -> str:
     """Write `tables.md`, `tables.tex`, the data as CSV, `figures/`, `report.html` and `manifest.json`.
 
-    Equal studies give equal bytes.
+    Equal studies give equal bytes. Figures of an earlier study in the folder that this one has not are removed.
 
     Returns:
         The findings, to print.
@@ -91,9 +93,12 @@ def write_study(study: Study, folder: Path) -> str:
         draft = Draft(folder)
         if draft.published.stages:
             raise ConfembError(f"{folder} holds a single result; choose another folder with --out.")
-        draft.values = dict(study.manifest)
+        draft.values = dict(study.manifest) | {FIGURES: [figure.name for s in study.sections for figure in s.figures]}
         shown = write_pages(study, draft.new_report())
-        draft.publish()
+        # An earlier study in this folder may have had figures that this one has not.
+        earlier = draft.published.values.get(FIGURES)
+        names = earlier if isinstance(earlier, list) else []
+        draft.publish(stale=[f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")])
     return f"{shown}\n\nreport: {folder / 'report.html'}"
 
 
