@@ -25,7 +25,7 @@ from confemb.pairs import count_pairs
 from confemb.predictions import Predictions
 from confemb.reporting.model_figures import agreement_figure, models_map
 from confemb.reporting.study import Section, Study, StudyFigure
-from confemb.reporting.tables import Table, frame_table, number
+from confemb.reporting.tables import Table, decimals_of, frame_table, number
 from confemb.similarity import SimilarityMatrix
 from confemb.statistics import group_of, group_separation, nearest_in_group, rank_correlations
 
@@ -191,8 +191,9 @@ def models_study(found: ModelComparison) -> Study:
         ),
         Section(
             "The classifiers",
-            "Agreement: the mean over the others. Reliability: how far the similarities over one half of the pictures "
-            "foretell those over the other (Spearman, brought to all pictures by the Spearman-Brown formula).",
+            "Top 1: the share of pictures given their own class. Agreement: the mean over the others. Reliability: how "
+            "far the similarities over one half of the pictures foretell those over the other (Spearman, brought to "
+            "all pictures by the Spearman-Brown formula).",
             tables=[frame_table("Classifiers", classifiers, digits=3)],
         ),
     ]
@@ -308,7 +309,8 @@ def _nearest_section(nearest: pd.DataFrame, measure: str) -> Section:
     if len(nearest) > MOST_CLASSES:
         text += f" The {MOST_CLASSES} classes that they agree least on; nearest.csv has all {len(nearest):,}."
         nearest = nearest.sort_values("classifiers_that_agree", kind="stable").head(MOST_CLASSES)
-    return Section("Nearest classes", text, tables=[frame_table("The nearest of each class", nearest)])
+    digits = decimals_of(nearest["mean_similarity"].to_numpy())
+    return Section("Nearest classes", text, tables=[frame_table("The nearest of each class", nearest, digits=digits)])
 
 
 def _findings(found: ModelComparison, raw: SimilarityMatrix, nearest: pd.DataFrame) -> list[str]:
