@@ -104,7 +104,7 @@ def judge(
             row |= {"Spearman": value.value, "low": value.low, "high": value.high}
             if place:
                 less = differences[place - 1]
-                row |= {"less visual": less.value, "less low": less.low, "less high": less.high}
+                row |= {"minus visual": less.value, "minus visual low": less.low, "minus visual high": less.high}
             rows.append(row)
     return rows
 

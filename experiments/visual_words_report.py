@@ -74,8 +74,8 @@ def page(parts: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]) -> str:
         parts["translation"], [column for column in parts["translation"] if column.startswith("top-")]
     )
     judged = parts["judgements"].copy()
-    for column in ("Spearman", "low", "high", "less visual", "less low", "less high"):
-        judged[column] = ["" if pd.isna(value) else f"{value:+.2f}" for value in judged[column]]
+    for column in ("Spearman", "low", "high", "minus visual", "minus visual low", "minus visual high"):
+        judged[column] = ["" if pd.isna(value) else f"{round(value, 2) + 0.0:+.2f}" for value in judged[column]]
     return f"""# Word vectors from pictures
 
 A word's vector is the mean of `{facts["activations"]}` over its pictures. {facts["nouns"]:,} nouns of one photograph, \
@@ -93,13 +93,13 @@ The {facts["nouns"]:,} nouns, by class:
 {frame_to_markdown(_percent(parts["translation_classes"], ["top-1", "top-5"]))}
 ## The post's example
 
-{frame_to_markdown(parts["post"].round(3))}
+{frame_to_markdown(parts["post"])}
 {frame_to_markdown(parts["nearest"])}
 ## Human judgements
 
 Spearman's correlation with people's scores over the pairs that all vectors of a group know, where there are at least \
 {FEWEST_PAIRS}; intervals from 2,000 \
-draws of the pairs, "less visual" is the difference to the visual vectors on the same draws. "confusion" is the \
+draws of the pairs, "minus visual" is the difference to the visual vectors on the same draws. "confusion" is the \
 skip-gram embedding of {facts["confused"]}'s five most probable classes (50,000 pictures, {DIM} dimensions, {SEEDS} \
 seeds).
 
@@ -110,5 +110,5 @@ Visual vectors of one picture a class and the confusion embedding order the pair
 alike at Spearman {whole["Spearman"]:.2f} ({whole["low"]:.2f} to {whole["high"]:.2f}, classes drawn anew); the nearest \
 class is the same for {whole["nearest the same"]:.0%}, by chance for {whole["by chance"]:.1%}. With more pictures:
 
-{frame_to_markdown(parts["classes"].round(3))}
+{frame_to_markdown(parts["classes"], digits=3)}
 """

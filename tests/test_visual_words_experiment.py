@@ -110,7 +110,7 @@ def test_judging_is_on_the_pairs_all_know(visual_words):
     rows = visual_words.judging.judge(lexicon, {"visual": vectors}, glove, judgements)
     assert [(row["vectors"], row["pairs"]) for row in rows] == [("visual", 28), ("GloVe", 28)]
     assert rows[0]["Spearman"] == pytest.approx(1)
-    assert rows[1]["less visual"] == pytest.approx(rows[1]["Spearman"] - 1)
+    assert rows[1]["minus visual"] == pytest.approx(rows[1]["Spearman"] - 1)
 
 
 def test_classes_agree_with_themselves_and_not_with_chance(visual_words):

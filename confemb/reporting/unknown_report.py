@@ -140,7 +140,7 @@ def _auroc_table(judged: "Sequence[Judged]", areas: dict[str, dict[str, float]])
             row += [number(area.value, 3), f"[{number(area.low, 3)}, {number(area.high, 3)}]"]
         rows.append(row)
     columns = ["mean", "95 %", *areas] if len(areas) > 1 else [*areas, "95 %"]
-    return Table("AUROC", "", ["", "score", *columns], rows, "ll" + "r" * len(columns))
+    return Table("AUROC", "", ["kind", "score", *columns], rows, "ll" + "r" * len(columns))
 
 
 def _choice_table(areas: dict[str, dict[str, float]]) -> Table:
