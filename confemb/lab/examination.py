@@ -50,7 +50,6 @@ class Examination:
         classes: a row for each class, judged apart where there were others, else in cross-validation.
         mapped: the vectors on the maps: of the chosen classes, thinned out where there are thousands.
         maps: by principal components and by t-SNE.
-        seed: of everything random.
     """
 
     vectors: LabelledVectors
@@ -62,7 +61,6 @@ class Examination:
     classes: Sequence[ClassRow]
     mapped: LabelledVectors
     maps: Sequence[VectorMap]
-    seed: int
 
 
 def examine(
@@ -113,7 +111,6 @@ def examine(
         rows,
         mapped,
         maps,
-        seed,
     )
 
 

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -124,7 +124,6 @@ class Clock:
     computing: float = 0.0
     waiting: float = 0.0
     pictures: int = 0
-    started: float = field(default_factory=time.perf_counter)
 
     @property
     def share_waiting(self) -> float:
