@@ -1,5 +1,6 @@
 """Human judgements of how alike words are, and how well vectors agree with them."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from confemb.errors import ConfembError
 from confemb.files import read_lines
 
 RESAMPLES = 2_000
+# Fewer pairs give no correlation.
+FEWEST = 4
 LEVEL = 0.95
 
 
@@ -49,15 +52,20 @@ def load_judgements(path: str | os.PathLike[str]) -> Judgements:
             scores.append(float(score))
         except ValueError:
             raise ConfembError(f"{path}, line {number}: expected two words and a number.") from None
+        if not math.isfinite(scores[-1]):
+            raise ConfembError(f"{path}, line {number}: the score {score!r} is not finite; mend or remove the line.")
         pairs.append((one, other))
-    if not pairs or not np.isfinite(scores).all():
-        raise ConfembError(f"{path} holds no pairs, or a score that is no finite number.")
+    if not pairs:
+        raise ConfembError(f"{path} holds no pairs: write two words and a score on each line.")
     return Judgements(Path(path).stem, tuple(pairs), np.array(scores))
 
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Spearman's rank correlation with a percentile bootstrap interval; NaN where there are too few pairs."""
+    """Spearman's rank correlation with a percentile bootstrap interval.
+
+    NaN for fewer than 4 pairs, and for scores that are all the same.
+    """
 
     value: float
     low: float
@@ -81,10 +89,10 @@ def rank_agreement(
     Returns:
         for each kind Spearman's correlation, and for each but the first that of it less that of the first.
     """
-    found = np.array([_spearman(scores[None], each[None])[0] for each in cosines])
-    if len(scores) < 4:
+    if len(scores) < FEWEST:
         nothing = [RankCorrelation(float("nan"), float("nan"), float("nan"))]
         return nothing * len(cosines), nothing * (len(cosines) - 1)
+    found = np.array([_spearman(scores[None], each[None])[0] for each in cosines])
     draws = np.random.default_rng(seed).integers(0, len(scores), (resamples, len(scores)))
     drawn = np.stack([_spearman(scores[draws], each[draws]) for each in cosines])
     differences = drawn[1:] - drawn[0]

@@ -24,7 +24,7 @@ def test_judgements_are_read_and_kept_where_words_are_known(tmp_path):
         ("a b 1\na b\n", "line 2: expected two words and a number"),
         ("", "is empty"),
         ("\n", "holds no pairs"),
-        ("a b nan\n", "no finite"),
+        ("a b 1\n\na b nan\n", "line 3: the score .nan. is not finite"),
     ],
 )
 def test_other_files_are_refused(tmp_path, text, said):
@@ -59,6 +59,7 @@ def test_the_same_cosines_differ_by_nothing():
 def test_three_pairs_tell_nothing():
     found, differences = rank_agreement(np.arange(3.0), [np.arange(3.0)] * 2)
     assert np.isnan([found[0].value, differences[0].value]).all()
+    assert np.isnan(rank_agreement(np.array([]), [np.array([])])[0][0].value)
     assert Judgements("x", (), np.array([])).known_to({}).pairs == ()
 
 
