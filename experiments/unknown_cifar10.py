@@ -8,10 +8,9 @@ Command:  python experiments/unknown_cifar10.py --work DIR [--classes cat dog] [
           (the committed report: --classes cat truck deer airplane)
 Time:     about 3 minutes a class on one CPU core; what is in DIR already is reused.
 
-Found, with airplane, cat, deer and truck held out (80 to 84 % of the known test pictures right): a baseline is best.
-Mean AUROC 0.754 by energy and 0.751 by maximum logit; the best by geometry is the length of the mean class vector,
-0.016 and 0.013 below; the difference is not sure with four classes. The new class is 38 to 70 % of the class held out,
-where 26 % of all rejected pictures are.
+Found, with airplane, cat, deer and truck held out (80 to 84 % of the known test pictures right): baselines and geometry
+do as well. Mean AUROC 0.730 by maximum logit and by energy; the best by geometry is the length of the mean class
+vector, 0.728. The new class is 33 to 63 % of the class held out, where 24 % of all rejected pictures are.
 """
 
 import argparse

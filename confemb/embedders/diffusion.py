@@ -49,7 +49,7 @@ class Diffusion:
 
     "auto", the default, compares directly up to 50 classes, and profiles beyond. Where all of the few classes are
     confused now and then, the shares themselves say most: on CIFAR-10 the direct cosines agree with people's confusions
-    (CIFAR-10H) at 0.938 from softmax mass, plain counts at 0.931 and profiles at 0.82 (Spearman; five networks trained
+    (CIFAR-10H) at 0.936 from softmax mass, plain counts at 0.931 and profiles at 0.82 (Spearman; ten networks trained
     after the settings were chosen, `experiments/cifar10_embedders.py`). Of ImageNet's 499,500 pairs of classes only
     some 5 % are ever confused among 3 ranks, and what is never confused must be told apart too: there profiles agree
     with WordNet at 0.579 and direct cosines at 0.384, with 0.952 and 0.845 between halves of the pictures (30

@@ -306,12 +306,8 @@ def _findings(found: Retraining, references: pd.DataFrame) -> list[str]:
         out.append(f"The networks fall into two groups, of {len(first)} and {len(second)}: the table shows both.")
     elif found.seeds > 1:
         out.append(
-            "The networks form one group"
-            + (
-                f", though the embedding seeds of {split} of them fall into two."
-                if split
-                else ", and so do their seeds."
-            )
+            "The networks do not fall into two groups beyond chance"
+            + (f", though the embedding seeds of {split} of them do." if split else ", nor do their seeds.")
         )
     out += [
         f"Spearman with {row['reference']}: {number(row['networks_median'])} for a network by itself "
