@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -335,6 +336,8 @@ def _refuse_empty(arguments: list[str]) -> None:
 
 
 def _stopped(statuses: list[int]) -> NoReturn:
+    # Of what was left half-done (Orbax's coroutines) Python would warn as it is collected.
+    warnings.simplefilter("ignore")
     _fail("stopped; the same command goes on from here.", statuses[0] if statuses else STATUS[signal.SIGINT])
 
 

@@ -1,6 +1,9 @@
+import os
 import re
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,6 +99,29 @@ def test_an_interrupted_training_and_a_checkpoint_of_another_architecture(run, r
         checkpoints.save(1, (np.zeros(3), np.ones((2, 2))), [])
     message = refused("train", mini, "--out", out)
     assert re.search(r"the checkpoint of epoch 1 in .* does not fit this network .*; remove that folder", message)
+
+
+_STOPPED = """
+import confemb.pipeline
+from confemb.cli import main
+
+async def write():
+    pass
+
+def stop(*_, **__):
+    begun = write()
+    raise KeyboardInterrupt
+
+confemb.pipeline.run_experiment = stop
+main()
+"""
+
+
+def test_nothing_is_said_of_what_a_stopped_run_leaves_half_done(mini):
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parent.parent)}
+    command = [sys.executable, "-c", _STOPPED, "run", str(mini)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "confemb: stopped; the same command goes on from here.\n")
 
 
 def test_a_failure_is_no_mistake_of_the_user(run, mini, monkeypatch):

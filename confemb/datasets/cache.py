@@ -37,6 +37,7 @@ _DAMAGED = (
     KeyError,
     TypeError,
     AttributeError,
+    OverflowError,
     RecursionError,
     SyntaxError,
     tokenize.TokenError,

@@ -265,6 +265,10 @@ def test_scratch_folder_is_removed(tmp_path):
         ("info.json", lambda data: data.replace(b'"class_names"', b'"klass_names"')),
         ("info.json", lambda data: data.replace(b'"fingerprint"', b'"fingerprynt"')),
         ("info.json", lambda data: data.replace(b'"x"', b"7")),
+        (
+            "train.images.npy",
+            lambda data: data.replace(b"(4, 3, 3, 1), }" + b" " * 19, b"(4" + b"0" * 19 + b", 3, 3, 1), }"),
+        ),
         ("train.ids.npy", lambda data: data.replace(b"}", b" ")),
         ("train.ids.npy", lambda data: data[:-4] + b"\xff\xff\xff\xff"),
         ("train.labels.npy", lambda data: data[:-4] + b"\x09\0\0\0"),
