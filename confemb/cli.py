@@ -245,7 +245,7 @@ def fetch(
     image_size: Annotated[int | None, typer.Option(min=1, help="Resize the pictures to this many pixels.")] = None,
 ) -> None:
     """Get and prepare a dataset, published weights or a reference ahead of time."""
-    from confemb.datasets import DATASETS, open_dataset
+    from confemb.datasets import DATASETS, is_dataset_name, open_dataset
     from confemb.progress import Display
     from confemb.references import REFERENCE_FILES, fetch_reference
     from confemb.weight_sources import PUBLISHED, fetch_weights, is_weights_name
@@ -258,7 +258,7 @@ def fetch(
         with Display().bar() as update:
             typer.echo(f"{name}: {fetch_reference(name, progress=update)}")
         return
-    if name.partition(":")[0] not in DATASETS.names():
+    if not is_dataset_name(name):
         raise unknown_name("dataset, weights or reference", name, [*DATASETS.names(), *PUBLISHED, *REFERENCE_FILES])
     source = open_dataset(name, path=path, image_size=image_size)
     with Display().bar() as update:

@@ -94,6 +94,11 @@ def _refuse_halves(texts: np.ndarray | None, what: str, path: str | os.PathLike[
         raise ConfembError(f"cannot write {path}: among the {what}, {wrong!r} is not UTF-8: rename it.") from error
 
 
+def classes_to_keep(k: int | None) -> int:
+    """Return how many classes to keep from scores over all, so that `k` of them can be paired (None: the usual)."""
+    return max(k or 0, DEFAULT_KEEP)
+
+
 def load_predictions(
     path: str | os.PathLike[str], *, class_names: Sequence[str] | None = None, keep: int = DEFAULT_KEEP
 ) -> Predictions:
@@ -178,7 +183,7 @@ def load_pairs(
             return pairs_from_confusions(
                 confusions, names, self_pairs=self_pairs, missing_classes=missing_classes
             ), None
-    predictions = _load_predictions(content, where, class_names, max(k or 0, DEFAULT_KEEP))
+    predictions = _load_predictions(content, where, class_names, classes_to_keep(k))
     with naming_file(where):
         k = min(3, predictions.k) if k is None else k
         counts = count_pairs(

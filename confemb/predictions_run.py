@@ -9,7 +9,7 @@ from confemb.files import make_folder, sha256_file
 from confemb.model_files import load_classifiers, pool
 from confemb.model_geometry import join_pictures
 from confemb.pairs import count_pairs
-from confemb.prediction_files import DEFAULT_KEEP
+from confemb.prediction_files import DEFAULT_KEEP, classes_to_keep
 from confemb.predictions import Predictions, check_k
 from confemb.predictions_experiment import PredictionsExperiment, PredictionsSection
 from confemb.progress import Display
@@ -39,7 +39,7 @@ def run_predictions(experiment: PredictionsExperiment, folder: Path, *, display:
     display = display or Display()
     section = experiment.pairs
     embedder = make_pair_embedder(experiment.embedding.name, experiment.embedding.options)
-    found = read_classifiers(experiment.predictions, keep=max(section.k, DEFAULT_KEEP))
+    found = read_classifiers(experiment.predictions, keep=classes_to_keep(section.k))
     check_k(section.k, min(one.k for one in found.values()), what="classes kept for each picture")
     several = len(found) > 1
     for name in found:

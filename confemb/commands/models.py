@@ -121,14 +121,14 @@ def models(
     from confemb.experiment import PairsSection, load_groups
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import join_pictures
-    from confemb.prediction_files import DEFAULT_KEEP
+    from confemb.prediction_files import classes_to_keep
     from confemb.provenance import study_manifest
     from confemb.reporting.models_report import compare_models, models_study
     from confemb.reporting.study import write_study
 
     missing = one_of("--missing-classes", missing_classes, "error", "drop")
     names = None if classes is None else load_class_names(classes)
-    found = load_classifiers(classifiers, class_names=names, keep=max(k or 0, DEFAULT_KEEP))
+    found = load_classifiers(classifiers, class_names=names, keep=classes_to_keep(k))
     if len(found) < 2:
         raise ConfembError("one classifier cannot be compared; give at least 2, or an NPZ file of many.")
     joined = dict(zip(found, join_pictures(list(found.values())), strict=True))
@@ -164,13 +164,13 @@ def diff(
     from confemb.errors import one_of
     from confemb.model_files import load_classifier
     from confemb.model_geometry import join_pictures
-    from confemb.prediction_files import DEFAULT_KEEP
+    from confemb.prediction_files import classes_to_keep
     from confemb.provenance import study_manifest
     from confemb.reporting.difference_report import difference_study
     from confemb.reporting.study import write_study
 
     weigh_by = one_of("--weighting", weighting, "count", "probability")
-    given, keep = None if classes is None else load_class_names(classes), max(k, DEFAULT_KEEP)
+    given, keep = None if classes is None else load_class_names(classes), classes_to_keep(k)
     before = load_classifier(a, class_names=given, split=split, keep=keep)
     after = load_classifier(b, class_names=before.class_names, split=split, keep=keep)
     before, after = join_pictures([before, after])

@@ -178,12 +178,12 @@ def _source(name: str, split: str | None, image_size: int | None) -> "PictureSou
         return TablePictures(path)
     if path.exists() or "/" in name:
         raise ConfembError(f"{name} is neither a folder of pictures nor a .tsv of words and paths.")
-    from confemb.datasets import DATASETS, open_dataset
+    from confemb.datasets import DATASETS, is_dataset_name, open_dataset
     from confemb.errors import unknown_name
 
-    kind, known = name.partition(":")[0], DATASETS.names()
-    if kind not in known:
-        raise ConfembError(f"there is no folder or .tsv {name!r} here; {unknown_name('dataset', kind, known)}")
+    if not is_dataset_name(name):
+        unknown = unknown_name("dataset", name.partition(":")[0], DATASETS.names())
+        raise ConfembError(f"there is no folder or .tsv {name!r} here; {unknown}")
     dataset = open_dataset(name, image_size=image_size)
     return DatasetPictures(dataset.load(split or dataset.splits[0]))
 

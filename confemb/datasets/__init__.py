@@ -88,6 +88,11 @@ class DatasetSource(Protocol):
         ...
 
 
+def is_dataset_name(name: str) -> bool:
+    """Tell a dataset's name, as `cifar10` or `tfds:NAME`, from others; what follows a colon is not looked at."""
+    return name.partition(":")[0] in DATASETS.names()
+
+
 def open_dataset(
     name: str,
     *,

@@ -1,7 +1,7 @@
 """A diffusion map of the confusion graph: classes are near where confusions lead from one to the other."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -12,6 +12,9 @@ from confemb.embedders.spectral import checked_dim, spectral_embedding, symmetri
 from confemb.embedding import ClassEmbedding
 from confemb.errors import ConfembError, one_of
 from confemb.pairs import PairCounts
+
+Weight = Literal["heat", "walk"]
+Compare = Literal["auto", "direct", "profiles"]
 
 # "auto" compares more classes by profiles.
 MOST_COMPARED_DIRECTLY = 50
@@ -67,15 +70,15 @@ class Diffusion:
     deterministic: ClassVar[bool] = True
 
     time: Annotated[float, Gt(0), Lt(1e6)] = 1.0
-    weight: Literal["heat", "walk"] = "heat"
-    compare: Literal["auto", "direct", "profiles"] = "auto"
+    weight: Weight = "heat"
+    compare: Compare = "auto"
     smoothing: Annotated[float, Gt(0), Lt(1e6)] = 0.01
     dim: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self) -> None:
         """Raise ConfembError for an unknown `weight` or `compare`."""
-        one_of("weight", self.weight, "heat", "walk")
-        one_of("compare", self.compare, "auto", "direct", "profiles")
+        one_of("weight", self.weight, *get_args(Weight))
+        one_of("compare", self.compare, *get_args(Compare))
 
     def embed(self, counts: PairCounts, *, seed: int = 0) -> ClassEmbedding:
         """Return the vectors; the seed changes nothing.
