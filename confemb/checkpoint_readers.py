@@ -14,21 +14,19 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from confemb.errors import ConfembError, quoted_list
 from confemb.extras import import_extra
-from confemb.files import is_there, open_file, parse_json, read_bytes, unpacked_gzip
+from confemb.files import is_there, parse_json, read_bytes, unpacked_gzip
+from confemb.keras_h5 import read_keras_h5
 
 TFJS_MODEL = "model.json"
 SAFETENSORS = "model.safetensors"
 # A model.json describes layers and tensors: some hundred kilobytes.
 _JSON_LIMIT = 64 * 2**20
 _TFJS_TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "bool": "|b1", "uint8": "|u1"}
-# Old Keras files name the same weights otherwise ("running_std" held the variance even then).
-_OLD_KERAS = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,60 +137,7 @@ def _refuse_packed(data: bytes, path: Path) -> None:
 
 
 def _read_h5(path: Path) -> Checkpoint:
-    h5py = import_extra("h5py", "h5", what="Keras .h5 files")
-    try:
-        with open_file(path) as content, h5py.File(content, "r") as file:
-            return Checkpoint(_h5_arrays(file, path, h5py))
-    except ConfembError:
-        raise
-    # A damaged file makes HDF5 raise errors of many kinds.
-    except Exception as error:
-        raise ConfembError(f"{path} is truncated or no Keras .h5 file ({error}): get it again.") from error
-
-
-def _h5_arrays(file: Any, path: Path, h5py: Any) -> dict[str, np.ndarray]:
-    root = file
-    if "model_weights" in file:
-        _refuse_links(file, "model_weights", path, h5py)
-        root = file["model_weights"]
-    if "layer_names" not in root.attrs:
-        raise ConfembError(f"{path} has no list of layers: only .h5 files of Keras 1 and 2 can be read; save as .h5.")
-    budget = path.stat().st_size
-    arrays = {}
-    for layer in (_text(name) for name in root.attrs["layer_names"]):
-        for stored in (_text(name) for name in root[layer].attrs["weight_names"]):
-            _refuse_links(root, f"{layer}/{stored}", path, h5py)
-            data = root[layer][stored]
-            # An unwritten or packed dataset may claim any size, and one stored elsewhere is another file's.
-            budget -= data.size * data.dtype.itemsize
-            if data.external or data.is_virtual or budget < 0:
-                raise ConfembError(
-                    f"{path} does not itself hold all it declares ({stored!r}): save it uncompressed, in one file."
-                )
-            name = f"{layer}/{_keras_leaf(layer, stored)}"
-            if name in arrays:
-                raise ConfembError(f"{path} holds {name!r} twice.")
-            arrays[name] = data[()]
-    return arrays
-
-
-def _text(name: Any) -> str:
-    return name.decode("utf-8") if isinstance(name, bytes) else str(name)
-
-
-def _refuse_links(root: Any, name: str, path: Path, h5py: Any) -> None:
-    """Raise for a name that leads out of the file."""
-    place = root
-    for part in name.split("/"):
-        if not isinstance(place.get(part, getlink=True), h5py.HardLink):
-            raise ConfembError(f"{path} holds {name!r} as a link to another place, which is not followed.")
-        place = place[part]
-
-
-def _keras_leaf(layer: str, stored: str) -> str:
-    """Return "kernel" for "conv1/kernel:0", and for "conv1_W:0" or "conv1_W_1:0" as well."""
-    leaf = stored.rpartition("/")[2].partition(":")[0].removeprefix(f"{layer}_").removesuffix("_1")
-    return _OLD_KERAS.get(leaf, leaf)
+    return Checkpoint(read_keras_h5(path))
 
 
 def _read_tfjs_file(path: Path) -> Checkpoint:

@@ -1,6 +1,8 @@
 import io
 import json
+import os
 import pickle
+import signal
 import struct
 import tarfile
 import zipfile
@@ -191,6 +193,43 @@ def test_keras_files_that_are_broken_or_of_another_kind_are_refused(tmp_path):
     with h5py.File(tmp_path / "new.h5", "w") as file:
         file["layers/conv2d/vars/0"] = np.ones(3)
     refused(tmp_path / "new.h5", "only .h5 files of Keras 1 and 2 can be read")
+    with h5py.File(path, "a") as file:
+        del file["conv/conv/kernel:0"]
+        file["conv"]["conv/kernel:0"] = np.array([b"a", b"b"])
+    refused(path, r"holds 'conv/kernel:0' as \|S1, not as numbers")
+
+
+def test_a_keras_file_that_keeps_hdf5_busy_is_refused_in_time(tmp_path, monkeypatch):
+    path = write_h5(tmp_path / "weights.h5", {"conv": {"conv/kernel:0": np.ones(3)}})
+    content = bytearray(path.read_bytes())
+    # After its last name the heap of names has 16 bytes on the free rest: its number, 0, and its size. HDF5 steps over
+    # an object of size 0 for ever.
+    name = b"conv/kernel:0\0\0\0"
+    size = content.index(name, content.index(b"GCOL")) + len(name) + 8
+    assert not any(content[size - 8 : size])
+    content[size : size + 8] = bytes(8)
+    path.write_bytes(content)
+    monkeypatch.setattr("confemb.keras_h5.SECONDS", 2.0)
+    # Or HDF5 has learnt to see it.
+    refused(path, "kept HDF5 busy for 2 s, as a damaged file can|is truncated or no Keras .h5 file")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by a signal")
+def test_a_keras_file_that_crashes_hdf5_is_refused(tmp_path, monkeypatch):
+    path = write_h5(tmp_path / "weights.h5", {"conv": {"conv/kernel:0": np.ones(3)}})
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    refused(path, rf"is truncated or no Keras .h5 file \(HDF5 ended with signal {int(signal.SIGSEGV)}\)")
+
+
+def test_the_process_that_reads_keras_files_imports_nothing_of_the_folder_it_runs_in(tmp_path, monkeypatch):
+    path = write_h5(tmp_path / "weights.h5", {"conv": {"conv/kernel:0": np.ones(3)}})
+    for name in ("h5py", "numpy", "confemb"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)\n")
+    monkeypatch.chdir(tmp_path)
+    check(path, {"conv/kernel": np.ones(3)})
 
 
 # PyTorch
