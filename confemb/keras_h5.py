@@ -4,8 +4,8 @@ HDF5 reads some damaged files without end (an object of size 0 in a heap of name
 reaches. In a process of its own it can be stopped, and takes nothing with it if it crashes.
 """
 
-import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,13 +18,16 @@ from confemb.errors import ConfembError
 from confemb.extras import import_extra
 from confemb.files import open_file
 
-# How long a file may take, however small it is, for each of its bytes, and at most. From a local disk a sound one is
-# read a hundred times faster.
-SECONDS = 20.0
+# Seconds of CPU time that a file may take, however small it is, for each of its bytes, and at most: from a local disk a
+# sound one is read a hundred times faster. By the clock it may take `_WAITING` times as many.
+SECONDS = 8.0
 _SECONDS_PER_BYTE = 1e-6
-_MOST_SECONDS = 3600.0
+_MOST_SECONDS = 600.0
+_WAITING = 6
 # The exit status of the process where it has written why it refuses the file.
 _REFUSED = 3
+# Its exit status where the system ends it since its time is used up; Windows sets no limit.
+_OUT_OF_TIME = (-signal.SIGXCPU,) if os.name == "posix" else ()
 # Old Keras files name the same weights otherwise ("running_std" held the variance even then).
 _OLD_KERAS = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
 
@@ -40,16 +43,18 @@ def read_keras_h5(path: Path) -> dict[str, np.ndarray]:
     # What this process imports from, and nothing of the folder it happens to run in.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with open_file(path) as content:
-        seconds = min(SECONDS + os.fstat(content.fileno()).st_size * _SECONDS_PER_BYTE, _MOST_SECONDS)
+        size = os.fstat(content.fileno()).st_size
+        seconds = round(min(SECONDS + size * _SECONDS_PER_BYTE, _MOST_SECONDS))
         command = [sys.executable, "-P", "-c", f"from confemb.keras_h5 import answer; answer({seconds})"]
+        busy = ConfembError(f"{path} kept HDF5 busy for {seconds} s, as a damaged file can: get it again.")
         try:
             done = subprocess.run(
-                command, stdin=content, capture_output=True, env=environment, timeout=seconds, check=False
+                command, stdin=content, capture_output=True, env=environment, timeout=_WAITING * seconds, check=False
             )
         except subprocess.TimeoutExpired:
-            raise ConfembError(
-                f"{path} kept HDF5 busy for {seconds:.0f} s, as a damaged file can: get it again."
-            ) from None
+            raise busy from None
+    if done.returncode in _OUT_OF_TIME:
+        raise busy
     if done.returncode == _REFUSED:
         raise ConfembError(f"{path} {done.stdout.decode('utf-8', 'replace')}")
     if done.returncode:
@@ -60,17 +65,19 @@ def read_keras_h5(path: Path) -> dict[str, np.ndarray]:
     return {numbered.partition(" ")[2]: array for numbered, array in sorted(load(done.stdout).items())}
 
 
-def answer(seconds: float) -> None:
+def answer(seconds: int) -> None:
     """Read the file that is standard input; write its tensors to standard output, or why not, and end the process.
 
     Args:
         seconds: of CPU time, after which the process ends even where nobody waits for it any more.
     """
-    with contextlib.suppress(ImportError):
-        # Windows has no such limit.
+    if os.name == "posix":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CPU, (round(seconds) + 1, round(seconds) + 1))
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(
+            resource.RLIMIT_CPU, (seconds if most == resource.RLIM_INFINITY else min(seconds, most), most)
+        )
     h5py = import_extra("h5py", "h5", what="Keras .h5 files")
     try:
         with open(0, "rb", closefd=False) as content, h5py.File(content, "r") as file:
