@@ -13,10 +13,10 @@ it, and so do 4 for two). Each of the two true classes is paired with each of th
     python experiments/cifar10_pairs.py        composes, predicts, embeds
 
 Found (reports/cifar10_pairs; 5,000 pictures in each of 5 draws, 4 embedding seeds for each): the mean cosine of the
-five planted pairs is -.12 for single objects, -.09 (-.16 to .04) with classes paired at random, and .50, .78, .87 with
+five planted pairs is -.14 for single objects, -.02 (-.14 to .09) with classes paired at random, and .52, .78, .87 with
 25, 50 and 75 % planted; the plain count similarity rises alike (.02, .07; .11, .15, .19). The four pairs that look
-alike stay together, less closely: .78, .71; .60, .52, .45. Of the pictures at random the network puts one of the two
-classes first for 92 %, has both among its first two for 57 % and among its first four for 88 %.
+alike stay together, less closely: .75, .68; .57, .49, .43. Of the pictures at random the network puts one of the two
+classes first for 91 %, has both among its first two for 55 % and among its first four for 87 %.
 """
 
 import argparse
