@@ -3,6 +3,9 @@
 import logging
 import os
 import re
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -82,6 +85,8 @@ class Checkpoints:
         before = [log.disabled for log in logs]
         for log in logs:
             log.disabled = True
+        hook = sys.unraisablehook
+        sys.unraisablehook = partial(_told_unless_late, hook)
         try:
             self._manager.save(
                 epoch,
@@ -99,6 +104,7 @@ class Checkpoints:
             ) from error
         for log, disabled in zip(logs, before, strict=True):
             log.disabled = disabled
+        sys.unraisablehook = hook
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +113,13 @@ class Checkpoints:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._manager.close()
+
+
+def _told_unless_late(tell: Callable[[Any], object], unraisable: Any) -> None:
+    """Tell of an exception that nobody can catch, but not of a write that ended after Orbax had given up on it."""
+    error = unraisable.exc_value
+    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+        tell(unraisable)
 
 
 def _reason(error: Exception) -> str:

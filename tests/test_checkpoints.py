@@ -1,4 +1,6 @@
 import logging
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -52,3 +54,25 @@ def test_orbax_prints_no_tracebacks_of_its_own(tmp_path, monkeypatch, caplog):
     # Some comes later, when a thread ends or a task is collected.
     log()
     assert "raised an exception" not in caplog.text
+
+
+def test_writes_that_end_too_late_are_not_told_of_after_a_failure(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    tell = sys.unraisablehook
+    late = SimpleNamespace(exc_value=RuntimeError("Event loop is closed"))
+    other = SimpleNamespace(exc_value=RuntimeError("something else"))
+
+    def fail(*_, **__):
+        sys.unraisablehook(late)
+        raise ValueError("no room")
+
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, (np.zeros(3),), [])
+        assert sys.unraisablehook is tell
+        monkeypatch.setattr(checkpoints._manager, "save", fail)
+        with pytest.raises(ConfembError, match="no room"):
+            checkpoints.save(2, (np.zeros(3),), [])
+    for what in (late, other):
+        sys.unraisablehook(what)
+    assert told == [other]

@@ -73,9 +73,10 @@ def new_figure(width: float, height: float, **layout: Any) -> "Figure":
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(**layout))
+    from confemb.reporting.steady_layout import SteadyLayout
+
+    figure = Figure(figsize=(width, height), layout=SteadyLayout(**layout))
     FigureCanvasAgg(figure)
     return figure
 
