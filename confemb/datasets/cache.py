@@ -177,20 +177,23 @@ class ArrayCache:
         """
         if self.info() is not None:
             return
-        make_folder(self.home)
-        with self._alone(progress):
+
+        def waiting() -> None:
+            if progress is not None:
+                progress(f"waiting for another process that prepares {self.name}", 0, 1)
+
+        with scratch_folder(self.home, waiting=waiting) as scratch:
             if self.info() is not None:
                 return
-            with scratch_folder(self.home) as scratch:
-                try:
-                    self._write(scratch, make, progress)
-                except OSError as error:
-                    if error.filename is None or Path(error.filename).is_relative_to(self.home):
-                        raise ConfembError(
-                            f"cannot write the cache of {self.name} in {self.home}: {error.strerror or error}; "
-                            "free some space there, or set CONFEMB_CACHE to another folder."
-                        ) from error
-                    raise
+            try:
+                self._write(scratch, make, progress)
+            except OSError as error:
+                if error.filename is None or Path(error.filename).is_relative_to(self.home):
+                    raise ConfembError(
+                        f"cannot write the cache of {self.name} in {self.home}: {error.strerror or error}; "
+                        "free some space there, or set CONFEMB_CACHE to another folder."
+                    ) from error
+                raise
 
     def _write(self, scratch: Path, make: Callable[[Path], Contents], progress: Progress | None) -> None:
         contents = make(scratch)
@@ -228,25 +231,6 @@ class ArrayCache:
             # A stale or damaged cache is moved out first: a folder cannot be renamed onto a full one.
             os.rename(self.folder, scratch / "old")
         rename_folder(arrays, self.folder)
-
-    @contextmanager
-    def _alone(self, progress: Progress | None) -> Iterator[None]:
-        """Hold the dataset's lock and sweep up leftovers."""
-
-        def waiting() -> None:
-            if progress is not None:
-                progress(f"waiting for another process that prepares {self.name}", 0, 1)
-
-        with alone_in(self.home, waiting=waiting) as held:
-            if held:
-                sweep(self.home)
-            yield
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left unfinished; the caller holds the folder's lock."""
-    for leftover in folder.glob(f"*{UNFINISHED}"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_split(
@@ -310,14 +294,31 @@ def fingerprint(images: np.ndarray, labels: np.ndarray, class_names: Sequence[st
 
 
 @contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Yield a new folder in `parent` and remove it at the end, whatever happens."""
-    scratch = parent / f"{secrets.token_hex(6)}{UNFINISHED}"
-    make_folder(scratch)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+def scratch_folder(parent: Path, *, waiting: Callable[[], None]) -> Iterator[Path]:
+    """Hold the lock of `parent`, made where needed, and yield a new folder in it, which goes away at the end.
+
+    What killed processes left unfinished is removed, before and at the end: npm outlives the process that started it,
+    and may have gone on writing into its folder for a while.
+
+    Args:
+        parent: may be there already.
+        waiting: called when another process holds the lock, before that is waited for.
+    """
+    with alone_in(parent, waiting=waiting) as held:
+        if held:
+            _sweep(parent)
+        scratch = make_folder(parent / f"{secrets.token_hex(6)}{UNFINISHED}")
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+            if held:
+                _sweep(parent)
+
+
+def _sweep(folder: Path) -> None:
+    for leftover in folder.glob(f"*{UNFINISHED}"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def rename_folder(source: Path, target: Path) -> None:
