@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from confemb.analysis.record import Examples, KnownReference, Result
+    from confemb.analysis.record import Examples, KnownReference
     from confemb.classifiers.adapters.callables import CallableClassifier
     from confemb.classifiers.adapters.flax import FlaxClassifier
     from confemb.classifiers.adapters.huggingface import HuggingFaceClassifier
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from confemb.references.paper import paper_similarities
     from confemb.references.wordnet_database import open_wordnet
     from confemb.reporting.write import write_report
+    from confemb.result import Result, analyze, open_result
     from confemb.result.model_files import load_classifiers
     from confemb.spaces.captions.run import train_captions
     from confemb.spaces.captions.settings import load_captions_experiment
@@ -160,6 +161,7 @@ __all__ = [
     "WordVectors",
     "__version__",
     "agreement",
+    "analyze",
     "auroc",
     "beam_sum",
     "choose_dimension",
@@ -198,6 +200,7 @@ __all__ = [
     "nearest_words",
     "open_dataset",
     "open_reference",
+    "open_result",
     "open_wordnet",
     "out_of_fold",
     "pair_differences",
@@ -282,7 +285,9 @@ _MODULES = {
     "Reference": "confemb.references",
     "REFERENCES": "confemb.references",
     "Reliability": "confemb.stats.reliability",
-    "Result": "confemb.analysis.record",
+    "Result": "confemb.result",
+    "analyze": "confemb.result",
+    "open_result": "confemb.result",
     "RetrainingSummary": "confemb.studies.retraining",
     "RunAgreement": "confemb.stats.seeds",
     "RunSummary": "confemb.stats.seeds",

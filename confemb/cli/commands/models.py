@@ -30,7 +30,7 @@ def retrain(
     from confemb.pipeline.experiment import load_experiment
     from confemb.pipeline.series import train_networks
     from confemb.reporting.study import write_study
-    from confemb.result.folder import load_result
+    from confemb.result.folder import read_analysis
     from confemb.studies.retraining import NETWORKS, save_networks
     from confemb.studies.retraining_report import collect_networks, retraining_study
     from confemb.support.manifest import study_manifest
@@ -39,7 +39,7 @@ def retrain(
     chosen = _references(references, found.report.references)
     folders = train_networks(found, networks, out, references=list(chosen), together=together)
     retraining = collect_networks(
-        {folder.name: load_result(folder) for folder in folders},
+        {folder.name: read_analysis(folder) for folder in folders},
         title=found.title,
         references=list(chosen.values()),
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
