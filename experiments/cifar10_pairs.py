@@ -37,6 +37,7 @@ from confemb.reporting.tables import frame_to_markdown, interval, number
 from confemb.reporting.write import save_figure
 from confemb.result import analyze_counts
 from confemb.result.folder import save_analysis, writing
+from confemb.stats.seeds import rank_correlations
 from confemb.support.files import make_folder, write_text
 from confemb.support.progress import Display
 
@@ -203,7 +204,7 @@ def kept_order(found: dict[str, np.ndarray], names: tuple[str, ...]) -> pd.DataF
     """Return how far each condition orders the pairs that are no partners as single objects do (Spearman, medians)."""
     values = {what: np.median(pair_values(each, names, other_pairs(names)), axis=0) for what, each in found.items()}
     alone = values[condition(None)]
-    agreement = [confemb.rank_correlations(np.stack([alone, each]))[0, 1] for each in values.values()]
+    agreement = [rank_correlations(np.stack([alone, each]))[0, 1] for each in values.values()]
     return pd.DataFrame({"pictures": list(values), "spearman_with_one_object": agreement})
 
 

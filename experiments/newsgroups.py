@@ -31,6 +31,7 @@ from confemb.embedders.options import EmbedderOptions
 from confemb.reporting.tables import frame_to_markdown
 from confemb.result import analyze_counts
 from confemb.result.folder import save_analysis, writing
+from confemb.stats.seeds import nearest_in_group, summarise_runs
 from confemb.support.files import write_text
 from confemb.support.progress import Display
 
@@ -160,8 +161,8 @@ def nearest_shares(
     counts: confemb.PairCounts, runs: confemb.EmbeddingRuns, groups: dict[str, list[str]]
 ) -> dict[str, float]:
     """Return the share of classes whose nearest is of their group: over the seeds, by counts, by chance."""
-    each = [confemb.nearest_in_group(runs[i].cosine(), groups).share for i in range(len(runs))]
-    plain = confemb.nearest_in_group(confemb.count_similarity(counts), groups)
+    each = [nearest_in_group(runs[i].cosine(), groups).share for i in range(len(runs))]
+    plain = nearest_in_group(confemb.count_similarity(counts), groups)
     return {
         "classes": plain.classes,
         "median": float(np.median(each)),
@@ -186,7 +187,7 @@ def compare_settings(predictions: confemb.Predictions) -> pd.DataFrame:
 
 def nearest_table(counts: confemb.PairCounts, runs: confemb.EmbeddingRuns) -> pd.DataFrame:
     """Return each class with its nearest, by the median over the seeds and by the plain counts."""
-    similarity, plain = confemb.summarise_runs(runs).similarity, confemb.count_similarity(counts)
+    similarity, plain = summarise_runs(runs).similarity, confemb.count_similarity(counts)
     rows = []
     for name in counts.class_names:
         (nearest, cosine), by_counts = similarity.ranked(name)[0], plain.ranked(name)[0][0]
