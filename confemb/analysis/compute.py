@@ -81,7 +81,7 @@ def check_report(options: AnalysisOptions, class_names: tuple[str, ...]) -> list
             "groups and references need a table of all pairs of classes, which is made of up to "
             f"{MOST_CLASSES_IN_A_TABLE:,} classes; here are {len(class_names):,}: leave them out."
         )
-    return [KnownReference.open(name, class_names) for name in report.references]
+    return [KnownReference.of(name, class_names) for name in report.references]
 
 
 def embed(

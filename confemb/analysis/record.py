@@ -69,7 +69,7 @@ class KnownReference:
     name: str = ""
 
     @classmethod
-    def open(cls, name: str, class_names: Sequence[str]) -> "KnownReference":
+    def of(cls, name: str, class_names: Sequence[str]) -> "KnownReference":
         """Return what the reference `name` says of some classes; raises ConfembError as `open_reference`."""
         reference = open_reference(name)
         similarity = reference.similarity(class_names)
@@ -81,7 +81,7 @@ class KnownReference:
 class NamedReference:
     """A reference of a result that was opened: looked up when it is asked for, since its data may not be there.
 
-    What it says is that of `KnownReference.open`; asking raises ConfembError where that does.
+    What it says is that of `KnownReference.of`; asking raises ConfembError where that does.
 
     Attributes:
         name: see `confemb.references.open_reference`.
@@ -93,7 +93,7 @@ class NamedReference:
 
     @functools.cached_property
     def _known(self) -> KnownReference:
-        return KnownReference.open(self.name, self.class_names)
+        return KnownReference.of(self.name, self.class_names)
 
     @property
     def title(self) -> str:

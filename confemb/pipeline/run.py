@@ -390,7 +390,7 @@ class Run:
             history=self._file(HISTORY, load_history),
             examples=self._file(EXAMPLES, load_examples),
             groups=report.groups,
-            references=[KnownReference.open(name, names) for name in report.references],
+            references=[KnownReference.of(name, names) for name in report.references],
             item=report.item,
             uncertainty=self._known[UNCERTAINTY],
             deterministic=is_deterministic(self.embedder),

@@ -55,13 +55,20 @@ def writing(folder: str | os.PathLike[str], *, experiment: bool = False) -> Iter
             written to.
     """
     folder = Path(folder)
-    with alone_in(folder):
-        draft = Draft(folder)
-        check_kind(draft, experiment=experiment)
-        try:
-            yield draft
-        finally:
-            draft.discard()
+    new = not is_there(folder)
+    try:
+        with alone_in(folder):
+            draft = Draft(folder)
+            check_kind(draft, experiment=experiment)
+            try:
+                yield draft
+            finally:
+                draft.discard()
+    except BaseException:
+        # Nothing is left of an analysis that failed, nor of the folder that was made for it.
+        if new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def check_kind(draft: Draft, *, experiment: bool) -> None:
