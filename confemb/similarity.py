@@ -11,6 +11,7 @@ import pandas as pd
 from confemb.class_cells import parse_csv
 from confemb.errors import ConfembError, unknown_name
 from confemb.files import read_text, write_text
+from confemb.held import held
 from confemb.predictions import check_class_names
 
 
@@ -19,7 +20,7 @@ class SimilarityMatrix:
     """A symmetric matrix of similarities: bigger means closer.
 
     Attributes:
-        values: (K, K) float64; NaN where a similarity is not known (a reference may know only some).
+        values: (K, K) float64, a read-only copy; NaN where a similarity is not known (a reference may know only some).
         class_names: the K class names.
         low, high: (K, K) float64, the bounds of each value's interval, or None for a single run.
     """
@@ -42,7 +43,7 @@ class SimilarityMatrix:
                 raise ConfembError(f"similarities have shape {array.shape}, but there are {len(names)} classes.")
             if not np.allclose(array, array.T, atol=1e-6, equal_nan=True):
                 raise ConfembError("similarities must be symmetric.")
-            object.__setattr__(self, what, array)
+            object.__setattr__(self, what, held(array))
 
     def index(self, class_name: str) -> int:
         """Return a class's row; raises ConfembError, with the nearest known name, for an unknown class."""

@@ -32,7 +32,7 @@ HEAVY = {
 # From the bottom up; a module imports from its own floor and those below. What stands in none is a stage.
 FLOORS = [
     {"errors"},
-    {"files", "locks", "npz", "registry"},
+    {"files", "held", "locks", "npz", "registry"},
     {
         "class_cells",
         "embedding",
