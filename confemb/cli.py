@@ -13,7 +13,8 @@ import typer
 
 from confemb.commands import captions, compare, counting, lab, models, similarities, uses, words
 from confemb.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
-from confemb.errors import ConfembError, one_of, unknown_name, visible
+from confemb.commands.printing import note, say, say_text
+from confemb.errors import ConfembError, one_of, shown, unknown_name, visible
 
 if TYPE_CHECKING:
     from confemb.experiment import Experiment
@@ -65,7 +66,7 @@ def run(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides 
         return
     from confemb.predictions_run import run_predictions
 
-    typer.echo(run_predictions(found, out or Path("reports") / found.name))
+    say_text(run_predictions(found, out or Path("reports") / found.name))
 
 
 @app.command()
@@ -153,11 +154,11 @@ def embed(
         temperature=temperature,
     )
     if counts.k == 1 and embedder in ("skipgram", "directed"):
-        _warn(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
+        note(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
     standard_input = predictions == "-"
     replicates = None if found is not None or standard_input else load_replicates(predictions)
     if found is None and replicates is None and counts.k > 1 and bootstraps != 0:
-        _warn(
+        note(
             f"counts alone do not tell which pairs are of one {item}, so no interval is given for other {item}s; "
             "confemb count --bootstraps 200 counts what that needs."
         )
@@ -181,7 +182,7 @@ def embed(
         counted=None if replicates is None else CountedResampling(replicates, counts, names),
         source=source | counting,
     )
-    typer.echo(summary)
+    say_text(summary)
 
 
 @app.command()
@@ -189,7 +190,7 @@ def report(folder: ResultFolder) -> None:
     """Write a result's tables, figures and report.html again, from what is there."""
     from confemb.results import write_result_report
 
-    typer.echo(write_result_report(folder))
+    say_text(write_result_report(folder))
 
 
 app.command()(similarities.similar)
@@ -229,7 +230,7 @@ def list_names(
             raise unknown_name("kind of name", kind, [*registries, "experiments"])
         names = registries[kind].names()
     for name in names:
-        typer.echo(name)
+        say(name)
 
 
 @app.command()
@@ -252,11 +253,11 @@ def fetch(
 
     if is_weights_name(name):
         with Display().bar() as update:
-            typer.echo(f"{name}: {fetch_weights(name, progress=update)}")
+            say(f"{name}: {fetch_weights(name, progress=update)}")
         return
     if name in REFERENCE_FILES:
         with Display().bar() as update:
-            typer.echo(f"{name}: {fetch_reference(name, progress=update)}")
+            say(f"{name}: {fetch_reference(name, progress=update)}")
         return
     if not is_dataset_name(name):
         raise unknown_name("dataset, weights or reference", name, [*DATASETS.names(), *PUBLISHED, *REFERENCE_FILES])
@@ -265,7 +266,7 @@ def fetch(
         source.fetch(update)
         parts = [source.load(split) for split in source.splits]
     for part in parts:
-        typer.echo(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
+        say(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
 
 
 def main() -> None:
@@ -342,12 +343,8 @@ def _stopped(statuses: list[int]) -> NoReturn:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    typer.echo(f"confemb: {message}", err=True)
+    typer.echo(f"confemb: {shown(message)}", err=True)
     sys.exit(status)
-
-
-def _warn(message: str) -> None:
-    typer.echo(f"confemb: note: {message}", err=True)
 
 
 def _run_stages(experiment: "Experiment", out: Path | None, until: Any, distributed: str | None) -> None:
@@ -355,7 +352,7 @@ def _run_stages(experiment: "Experiment", out: Path | None, until: Any, distribu
 
     folder = out or Path("reports") / experiment.name
     if distributed is None:
-        typer.echo(run_experiment(experiment, folder, until=until))
+        say_text(run_experiment(experiment, folder, until=until))
         return
     from confemb.distributed import join, leave
 
@@ -363,4 +360,4 @@ def _run_stages(experiment: "Experiment", out: Path | None, until: Any, distribu
     printed = run_together(experiment, folder, team, until=until)
     leave()
     if team.lead:
-        typer.echo(printed)
+        say_text(printed)

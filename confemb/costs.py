@@ -4,9 +4,10 @@ import os
 
 import numpy as np
 
+from confemb.cells import csv_cells
 from confemb.errors import ConfembError, quoted_list
 from confemb.files import write_text
-from confemb.similarity import SimilarityMatrix, csv_cells
+from confemb.similarity import SimilarityMatrix
 
 
 def cost_matrix(similarity: SimilarityMatrix) -> np.ndarray:

@@ -1,13 +1,13 @@
 """`SimilarityMatrix`: how alike every two classes are, and how well two such matrices agree."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from confemb.cells import csv_cells, plain_cell
 from confemb.class_cells import parse_csv
 from confemb.errors import ConfembError, unknown_name
 from confemb.files import read_text, write_text
@@ -101,7 +101,7 @@ class SimilarityMatrix:
     def save_matrix(self, path: str | os.PathLike[str]) -> None:
         """Write the square CSV, class names as header and index, six decimals, unknown cells empty.
 
-        Class names a spreadsheet would run as a formula are made plain text, see `neutral_cell`.
+        Class names a spreadsheet would run as a formula are made plain text, see `confemb.cells`.
         """
         names = csv_cells(self.class_names)
         rows = [",".join(["", *names])]
@@ -130,34 +130,6 @@ class SimilarityMatrix:
             return cls(values, tuple(header))
         except ConfembError as error:
             raise ConfembError(f"{path}: {error}") from error
-
-
-# What a spreadsheet takes for the beginning of a formula, also in full width or behind apostrophes:
-# at the beginning of a cell, and behind what another country's spreadsheet takes for the end of one.
-_FORMULA = r"(?<![^;\t\r\n])%s('*)(?=[=+\-@\t\r\n＝＋－＠])"
-_BARE, _NEUTRAL = re.compile(_FORMULA % ""), re.compile(_FORMULA % "'")
-
-
-def neutral_cell(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would run as a formula; `plain_cell` takes it off.
-
-    Spreadsheets take "=1+1" in a CSV file for a formula, which may call programs. The apostrophe makes it text.
-    """
-    return _BARE.sub(r"'\1", text)
-
-
-def plain_cell(text: str) -> str:
-    """Undo `neutral_cell`, exactly."""
-    return _NEUTRAL.sub(r"\1", text)
-
-
-def csv_cells(names: Sequence[str]) -> list[str]:
-    """Return class names as CSV cells: neutral, and quoted where they must be."""
-    cells = []
-    for name in map(neutral_cell, names):
-        quoted = any(character in name for character in ',"\n\r')
-        cells.append('"' + name.replace('"', '""') + '"' if quoted else name)
-    return cells
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confemb.similarity import SimilarityMatrix, neutral_cell, plain_cell
+from confemb.cells import neutral_cell, plain_cell
+from confemb.similarity import SimilarityMatrix
 
 
 @given(st.text() | st.text("'=+-@;,\t\r\n\"＝a ", max_size=12))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
+from confemb.commands.printing import say_text
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -44,7 +45,7 @@ def retrain(
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
     )
     save_networks(retraining.runs, retraining.names, out / NETWORKS)
-    typer.echo(write_study(retraining_study(retraining), out))
+    say_text(write_study(retraining_study(retraining), out))
 
 
 def formation(
@@ -90,7 +91,7 @@ def formation(
         groups=found.report.groups,
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),
     )
-    typer.echo(write_study(study, folder / "formation"))
+    say_text(write_study(study, folder / "formation"))
 
 
 def models(
@@ -142,7 +143,7 @@ def models(
         families={} if families is None else load_groups(families),
         manifest=study_manifest(classifiers=list(found), embedder=embedder, k=k, seed=seed, splits=splits),
     )
-    typer.echo(write_study(models_study(comparison), out))
+    say_text(write_study(models_study(comparison), out))
 
 
 def diff(
@@ -188,7 +189,7 @@ def diff(
         title=title or f"What changed from {names[0]} to {names[1]}",
         manifest=study_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed),
     )
-    typer.echo(write_study(study, out))
+    say_text(write_study(study, out))
 
 
 def _references(names: list[str] | None, default: list[str]) -> "dict[str, Reference]":

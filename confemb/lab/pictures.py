@@ -9,7 +9,7 @@ import numpy as np
 
 from confemb.datasets import Progress
 from confemb.datasets.image_folder import ALL, class_order, scan_folder
-from confemb.errors import ConfembError, quoted_list
+from confemb.errors import ConfembError, quoted_list, shown
 from confemb.files import make_folder, read_bytes, whole_file, write_json
 from confemb.lab.labelled import LabelledVectors
 from confemb.npz import read_arrays
@@ -194,4 +194,4 @@ def summary(found: PictureEmbeddings, out: str | Path) -> str:
         lines.append(
             f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {found.skipped[0][1]}"
         )
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from confemb.cells import csv_cells
 from confemb.files import make_folder, write_text
 from confemb.reporting import style
 from confemb.reporting.analysis import Analysis, analyse
@@ -14,7 +15,6 @@ from confemb.reporting.latex import to_latex
 from confemb.reporting.result import Result
 from confemb.reporting.result_tables import to_csv, to_markdown
 from confemb.reporting.terminal import to_terminal
-from confemb.similarity import csv_cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from confemb.datasets import Progress
-from confemb.errors import ConfembError, quoted_list
+from confemb.errors import ConfembError, quoted_list, shown
 from confemb.files import make_folder, read_bytes, whole_file, write_json
 from confemb.npz import read_arrays
 from confemb.provenance import stage_key
@@ -259,4 +259,4 @@ def summary(found: VisualVectors, out: str | Path) -> str:
         lines.append(f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {first.reason}")
     if found.without:
         lines.append(f"{len(found.without)} words without a sound picture: {quoted_list(found.without)}")
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))

@@ -224,8 +224,9 @@ def check_names(folder: Path, names: tuple[str, ...]) -> tuple[int, list[str]]:
     """Read the names back from every format that holds them; return how many there were, and what was wrong."""
     import pandas as pd
 
+    from confemb.cells import plain_cell
     from confemb.prediction_files import load_predictions
-    from confemb.similarity import SimilarityMatrix, plain_cell
+    from confemb.similarity import SimilarityMatrix
 
     found = {
         "predictions.parquet": load_predictions(folder / "many" / "predictions.parquet").class_names,
