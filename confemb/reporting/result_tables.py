@@ -4,10 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from confemb.cells import csv_cell, csv_cells
-from confemb.intervals import Source
+from confemb.analysis.derived import Analysis, source_name
 from confemb.reporting.agreement_table import agreement_tables
-from confemb.reporting.analysis import Analysis, source_name
 from confemb.reporting.reliability_table import reliability_table
 from confemb.reporting.tables import (
     Table,
@@ -19,6 +17,8 @@ from confemb.reporting.tables import (
     number,
     plain_markdown,
 )
+from confemb.stats.intervals import Source
+from confemb.support.cells import csv_cell, csv_cells
 
 NEIGHBOURS = 10
 COLUMNS_IN_A_CHUNK = 5

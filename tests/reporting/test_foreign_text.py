@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import confemb
-from confemb.cells import csv_cell, csv_cells, neutral_cell, plain_cell, tsv_text
-from confemb.errors import ConfembError, shown, visible
 from confemb.reporting.latex import latex_text, needs_unicode
 from confemb.reporting.study import frame_csv
 from confemb.reporting.tables import Table, markdown_line, markdown_table, plain_markdown
 from confemb.reporting.terminal import _columns
-from experiments.torture.names import NAMES
+from confemb.support.cells import csv_cell, csv_cells, neutral_cell, plain_cell, tsv_text
+from confemb.support.errors import ConfembError, shown, visible
+from tests.torture.names import NAMES
 
 HOSTILE = (
     *NAMES, "\\", "^^5c", "_", "__init__", "^", "~", "-", "--", "---", "?`", "!`", "``", "''", "<<", "[", "]",
@@ -45,14 +45,14 @@ def test_shown_text_stays_one_line_and_moves_nothing():
 
 
 def test_every_command_prints_through_one_door():
-    """`typer.echo` and `print` stand in `commands/printing.py` and `cli.py`'s own messages only."""
+    """`typer.echo` and `print` stand in `commands/printing.py` and `app.py`'s own messages only."""
     root = Path(confemb.__file__).parent
-    for path in [*root.glob("commands/*.py"), root / "cli.py"]:
+    for path in [*root.glob("cli/commands/*.py"), root / "cli" / "app.py"]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         echoes = [call for call in calls if ast.unparse(call.func) in ("typer.echo", "print", "sys.stdout.write")]
         texts = [ast.unparse(call) for call in echoes]
-        allowed = {"cli.py": ("__version__", "shown(message)"), "printing.py": ("shown(",)}.get(path.name, ())
+        allowed = {"app.py": ("__version__", "shown(message)"), "printing.py": ("shown(",)}.get(path.name, ())
         assert all(any(part in text for part in allowed) for text in texts), (path, texts)
 
 
