@@ -5,7 +5,6 @@ import io
 import os
 import signal
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -15,12 +14,15 @@ from confemb.cli.commands import captions, compare, counting, lab, models, simil
 from confemb.cli.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
 from confemb.cli.commands.printing import note, say, say_text
 from confemb.support.errors import ConfembError, one_of, shown, unknown_name, visible
+from confemb.support.stopping import STATUS, STOPPED, Stopping, quietly
 
 if TYPE_CHECKING:
     from confemb.pipeline.experiment import Experiment
 
-# When it is stopped by a signal: 128 and its number, as shells have it.
-STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+# What typer makes of a KeyboardInterrupt.
+_INTERRUPTED = STATUS[signal.SIGINT]
+# The class of all that is wrong with arguments; it has no public name in every version of typer.
+_UsageError = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 
 app = typer.Typer(
     name="confemb",
@@ -272,40 +274,40 @@ def fetch(
         say(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
 
 
-def main() -> None:
-    """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 or 143 when it was stopped."""
+def main(stopping: Stopping | None = None) -> None:
+    """Run the command line, and raise SystemExit with a status other than 0, see `confemb.cli.main`.
+
+    Args:
+        stopping: whether the process was told to stop, where somebody listens for that already.
+    """
     debug = "--debug" in sys.argv
     _open_closed_streams()
-    stopped: list[int] = []
-
-    def stop_here(number: int, _: object) -> None:
-        stopped.append(STATUS[signal.Signals(number)])
-        raise KeyboardInterrupt
-
-    for number in STATUS:
-        signal.signal(number, stop_here)
+    if stopping is None:
+        stopping = Stopping()
+        stopping.listen()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal of another encoding shows what it has no letter for by its number.
             stream.reconfigure(errors="backslashreplace")
     try:
         _refuse_empty(sys.argv[1:])
-        app(prog_name="confemb")
+        status = app(prog_name="confemb", standalone_mode=False)
+        if status == _INTERRUPTED:
+            _stopped(stopping)
+        if status:
+            sys.exit(status)
+    except _UsageError as error:
+        _refuse_usage(error)
     except ConfembError as error:
         if debug:
             raise
         _fail(str(error), 2)
-    except SystemExit as stop:
-        # typer has turned an interrupt into this status.
-        if stop.code == STATUS[signal.SIGINT]:
-            _stopped(stopped)
-        raise
     except KeyboardInterrupt:
-        _stopped(stopped)
+        _stopped(stopping)
     except Exception as error:
-        if stopped:
+        if stopping.status is not None:
             # Some libraries turn an interrupt into an error of their own.
-            _stopped(stopped)
+            _stopped(stopping)
         if debug:
             raise
         if isinstance(error, OSError) and error.filename is not None:
@@ -339,10 +341,21 @@ def _refuse_empty(arguments: list[str]) -> None:
         raise ConfembError(f"{where} is empty: give a value, or leave it out; a shell variable may be unset.")
 
 
-def _stopped(statuses: list[int]) -> NoReturn:
-    # Of what was left half-done (Orbax's coroutines) Python would warn as it is collected.
-    warnings.simplefilter("ignore")
-    _fail("stopped; the same command goes on from here.", statuses[0] if statuses else STATUS[signal.SIGINT])
+def _refuse_usage(error: Exception) -> NoReturn:
+    """Say what is wrong with the arguments, as typer does, but with every argument shown as text."""
+    from typer.rich_utils import rich_format_error
+
+    told: Any = error
+    message = shown(told.format_message())
+    told.format_message = lambda: message
+    rich_format_error(told)
+    sys.exit(told.exit_code)
+
+
+def _stopped(stopping: Stopping) -> NoReturn:
+    quietly()
+    typer.echo(STOPPED, err=True)
+    sys.exit(_INTERRUPTED if stopping.status is None else stopping.status)
 
 
 def _fail(message: str, status: int) -> NoReturn:
