@@ -294,8 +294,7 @@ def main(stopping: Stopping | None = None) -> None:
         status = app(prog_name="confemb", standalone_mode=False)
         if status == _INTERRUPTED:
             _stopped(stopping)
-        if status:
-            sys.exit(status)
+        sys.exit(status or 0)
     except _UsageError as error:
         _refuse_usage(error)
     except ConfembError as error:
