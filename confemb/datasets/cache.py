@@ -22,7 +22,7 @@ import numpy as np
 
 from confemb.datasets import Dataset, Progress
 from confemb.support.errors import ConfembError, unknown_name
-from confemb.support.files import make_folder, open_file, parse_json, read_bytes, write_json
+from confemb.support.files import make_folder, open_file, parse_json, read_bytes, unfinished_folder, write_json
 from confemb.support.locks import alone_in
 
 FORMAT = 1
@@ -308,11 +308,10 @@ def scratch_folder(parent: Path, work: str, progress: Progress | None = None) ->
     with alone_in(parent, waiting=waiting) as held:
         if held:
             _sweep(parent)
-        scratch = make_folder(parent / f"{secrets.token_hex(6)}{UNFINISHED}")
         try:
-            yield scratch
+            with unfinished_folder(parent / f"{secrets.token_hex(6)}{UNFINISHED}") as scratch:
+                yield scratch
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
             if held:
                 _sweep(parent)
 

@@ -17,6 +17,7 @@ from confemb.records.pair_weights import MILLIONTH, Weighting, count_codes, mill
 from confemb.records.predictions import Predictions, check_class_names, check_indices, check_k
 from confemb.support.errors import ConfembError, one_of, quoted_list
 from confemb.support.files import read_bytes, whole_file
+from confemb.support.held import frozen, held
 from confemb.support.npz import read_record
 
 SelfPairs = Literal["keep", "drop"]
@@ -32,7 +33,7 @@ _SAVED = dict.fromkeys(("true", "predicted", "rank", "counts"), ("iu", 1)) | {
 class PairCounts:
     """Counts of (true class, predicted class, rank), sparse: only cells that are not zero.
 
-    Weighted pairs (by probability, say) are counted in millionths of a pair, so that they too add up exactly.
+    Weighted pairs are counted in millionths, so that they too add up exactly. The arrays are read-only copies.
 
     Attributes:
         class_names: the K class names.
@@ -68,11 +69,11 @@ class PairCounts:
         if self.unit not in (1.0, MILLIONTH):
             raise ConfembError(f"the unit of pair counts is {self.unit!r}; it must be 1 or {MILLIONTH:g}.")
         for what, size in (("true", len(names)), ("predicted", len(names)), ("rank", self.k)):
-            object.__setattr__(self, what, check_indices(getattr(self, what), size, what=f"{what} index"))
+            object.__setattr__(self, what, held(check_indices(getattr(self, what), size, what=f"{what} index")))
         counts = np.asarray(self.counts)
         if counts.dtype.kind not in "iu" or (counts < 1).any():
             raise ConfembError("pair counts must be whole numbers above zero.")
-        object.__setattr__(self, "counts", counts.astype(np.int64, copy=False))
+        object.__setattr__(self, "counts", held(counts, np.int64))
         if {self.true.shape, self.predicted.shape, self.rank.shape} != {(len(counts),)}:
             raise ConfembError("pair counts need a true class, a predicted class and a rank for each count.")
         if (np.diff(self.codes()) <= 0).any():
@@ -113,8 +114,8 @@ class PairCounts:
     def __add__(self, other: "PairCounts") -> "PairCounts":
         """Add two counts of the same classes exactly; raises ConfembError where they do not fit, see `PairSum`."""
         total = PairSum()
-        for counts in (self, other):
-            total.add(counts)
+        total.add(self)
+        total.add(other)
         return total.counts()
 
     def cells(self) -> scipy.sparse.csr_array:
@@ -319,9 +320,8 @@ def _select_pairs(
             'self_pairs is "drop"; keep self-pairs or raise k.'
         )
     true, predicted, rank, counts = columns
-    cells = scipy.sparse.coo_array(
-        (counts, (true, predicted.astype(np.int64) * k + rank)), shape=(len(names), len(names) * k)
-    )
+    places = true, predicted.astype(np.int64) * k + rank
+    cells = scipy.sparse.coo_array((counts, places), shape=(len(names), len(names) * k))
     return _from_cells(cells.tocsr(), names, k, self_pairs, unit, shards)
 
 
@@ -337,7 +337,8 @@ def _from_cells(
     cells.sum_duplicates()
     true = np.repeat(np.arange(len(names), dtype=np.int32), np.diff(cells.indptr))
     predicted, rank = (part.astype(np.int32) for part in np.divmod(cells.indices, k))
-    return PairCounts(names, k, self_pairs, true, predicted, rank, cells.data.astype(np.int64), unit, shards)
+    true, predicted, rank, counted = map(frozen, (true, predicted, rank, cells.data.astype(np.int64)))
+    return PairCounts(names, k, self_pairs, true, predicted, rank, counted, unit, shards)
 
 
 class PairSum:
@@ -363,8 +364,7 @@ class PairSum:
             if getattr(self._first, what) != getattr(counts, what):
                 told = _difference(self._first, counts, what)
                 raise ConfembError(f"cannot add pair counts whose {what} differ: {told}.")
-        twice = sorted(self._shards.intersection(counts.shards))
-        if twice:
+        if twice := sorted(self._shards.intersection(counts.shards)):
             raise ConfembError(
                 f"{len(twice)} of {len(counts.shards)} shards would be counted twice ({quoted_list(twice)}): leave out "
                 "what holds them."

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from confemb.records.class_cells import encode_classes, positions
+from confemb.records.parquet_bounds import read_columns
 from confemb.records.predictions import Predictions, check_class_names, label_sets, predictions_from_scores
 from confemb.support import files
 from confemb.support.errors import ConfembError, quoted_list, repeated
@@ -110,14 +111,14 @@ def _read_table(data: bytes) -> Any:
     if not wanted:
         raise ConfembError(f"its columns are {quoted_list(names, limit=12)}, and predictions need 'label' and 'top1'.")
     texts = [name for name in wanted if not pa.types.is_nested(schema.field(name).type)]
-    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts, pre_buffer=False)
     # Equal values are packed without end: the rows, not the bytes, say what a column takes.
     if file.metadata.num_rows * len(wanted) * _CELL_BYTES > files.MOST_UNPACKED:
         raise ConfembError(
             f"it claims {file.metadata.num_rows:,} rows, which would take more than the {files.MOST_UNPACKED:,} bytes "
             "allowed: split it."
         )
-    return file.read(columns=wanted)
+    return read_columns(file, wanted, len(data))
 
 
 def _from_columns(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from confemb.support.errors import ConfembError
+from confemb.support.held import held
 
 # A caption may be a class's name, a page may not.
 LONGEST_NAME = 1_000
@@ -27,6 +28,8 @@ class Predictions:
 
     A picture that shows m classes stands as m rows, one for each true class, which share its id (and split) and its
     predicted classes; each has a weight, by default 1/m, so that every picture counts the same.
+
+    The arrays are read-only copies: what becomes of those that were given changes nothing here.
 
     Attributes:
         labels: (N,) int32, the true class of each picture as an index into `class_names`.
@@ -81,8 +84,8 @@ class Predictions:
                 f"row {row} predicts the same class twice "
                 f"({', '.join(names[c] for c in top_classes[row])}); its top classes must differ."
             )
-        set_field(self, "labels", labels)
-        set_field(self, "top_classes", top_classes)
+        set_field(self, "labels", held(labels))
+        set_field(self, "top_classes", held(top_classes))
         if self.top_probs is not None:
             probs = np.asarray(self.top_probs, dtype=np.float32)
             if probs.shape != top_classes.shape:
@@ -97,16 +100,16 @@ class Predictions:
                     f"row {row} has the probability {probs[row, column]} at rank {column + 1}; "
                     "probabilities must be finite numbers from 0 to 1."
                 )
-            set_field(self, "top_probs", probs)
+            set_field(self, "top_probs", held(probs))
         for name in ("ids", "splits"):
             values = getattr(self, name)
             if values is not None:
                 values = np.asarray(values, dtype=object)
                 if values.shape != labels.shape:
                     raise ConfembError(f"there are {len(labels)} rows but {values.size} {name}.")
-                set_field(self, name, values)
+                set_field(self, name, held(values))
         if self.weights is not None:
-            set_field(self, "weights", _check_weights(self.weights, len(labels)))
+            set_field(self, "weights", held(_check_weights(self.weights, len(labels))))
             self._check_pictures()
 
     def _check_pictures(self) -> None:

@@ -1,7 +1,6 @@
 """`SimilarityMatrix`: how alike every two classes are, and how well two such matrices agree."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,10 @@ import pandas as pd
 
 from confemb.records.class_cells import parse_csv
 from confemb.records.predictions import check_class_names
+from confemb.support.cells import csv_cells, plain_cell
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import read_text, write_text
+from confemb.support.held import held
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class SimilarityMatrix:
     """A symmetric matrix of similarities: bigger means closer.
 
     Attributes:
-        values: (K, K) float64; NaN where a similarity is not known (a reference may know only some).
+        values: (K, K) float64, a read-only copy; NaN where a similarity is not known (a reference may know only some).
         class_names: the K class names.
         low, high: (K, K) float64, the bounds of each value's interval, or None for a single run.
     """
@@ -42,7 +43,7 @@ class SimilarityMatrix:
                 raise ConfembError(f"similarities have shape {array.shape}, but there are {len(names)} classes.")
             if not np.allclose(array, array.T, atol=1e-6, equal_nan=True):
                 raise ConfembError("similarities must be symmetric.")
-            object.__setattr__(self, what, array)
+            object.__setattr__(self, what, held(array))
 
     def index(self, class_name: str) -> int:
         """Return a class's row; raises ConfembError, with the nearest known name, for an unknown class."""
@@ -100,7 +101,7 @@ class SimilarityMatrix:
     def save_matrix(self, path: str | os.PathLike[str]) -> None:
         """Write the square CSV, class names as header and index, six decimals, unknown cells empty.
 
-        Class names a spreadsheet would run as a formula are made plain text, see `neutral_cell`.
+        Class names a spreadsheet would run as a formula are made plain text, see `confemb.support.cells`.
         """
         names = csv_cells(self.class_names)
         rows = [",".join(["", *names])]
@@ -129,34 +130,6 @@ class SimilarityMatrix:
             return cls(values, tuple(header))
         except ConfembError as error:
             raise ConfembError(f"{path}: {error}") from error
-
-
-# What a spreadsheet takes for the beginning of a formula, also in full width or behind apostrophes:
-# at the beginning of a cell, and behind what another country's spreadsheet takes for the end of one.
-_FORMULA = r"(?<![^;\t\r\n])%s('*)(?=[=+\-@\t\r\n＝＋－＠])"
-_BARE, _NEUTRAL = re.compile(_FORMULA % ""), re.compile(_FORMULA % "'")
-
-
-def neutral_cell(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would run as a formula; `plain_cell` takes it off.
-
-    Spreadsheets take "=1+1" in a CSV file for a formula, which may call programs. The apostrophe makes it text.
-    """
-    return _BARE.sub(r"'\1", text)
-
-
-def plain_cell(text: str) -> str:
-    """Undo `neutral_cell`, exactly."""
-    return _NEUTRAL.sub(r"\1", text)
-
-
-def csv_cells(names: Sequence[str]) -> list[str]:
-    """Return class names as CSV cells: neutral, and quoted where they must be."""
-    cells = []
-    for name in map(neutral_cell, names):
-        quoted = any(character in name for character in ',"\n\r')
-        cells.append('"' + name.replace('"', '""') + '"' if quoted else name)
-    return cells
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import difflib
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from confemb.records.embedding import word2vec_words
 from confemb.records.word_vector_files import BINARY, read_vectors
-from confemb.support.errors import ConfembError, quoted_list, unknown_name
+from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import whole_file
 
 if TYPE_CHECKING:
@@ -147,15 +147,13 @@ class WordVectors:
         """Write word2vec binary if the name ends in .bin, else word2vec text; gensim's KeyedVectors opens both.
 
         `load_word2vec_format(path, binary=...)` is what opens them. The format ends a word at the first blank, so
-        blanks within words become underscores. Text holds 9 significant digits, which give the same float32 back.
+        blanks within words become underscores (see `word2vec_words`). Text holds 9 significant
+        digits, which give the same float32 back.
 
         Raises:
-            ConfembError: two words that are the same then, or a folder that cannot be written to.
+            ConfembError: a folder that cannot be written to.
         """
-        tokens = ["_".join(word.split()) for word in self.words]
-        if len(set(tokens)) != len(tokens):
-            twice = quoted_list(sorted(token for token, count in Counter(tokens).items() if count > 1))
-            raise ConfembError(f"with underscores for blanks the words {twice} stand twice: rename them.")
+        tokens = word2vec_words(self.words)
         binary = Path(path).suffix == BINARY
         with whole_file(path) as temporary, open(temporary, "wb") as file:
             file.write(f"{len(tokens)} {self.vectors.shape[1]}\n".encode())

@@ -6,7 +6,7 @@ the memory needed depends on how many different pairs there are, not on how many
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,12 @@ import numpy as np
 from confemb.records.class_cells import positions
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import PairCounts, PairSum, count_pairs
-from confemb.records.prediction_files import check_falling, load_pairs
+from confemb.records.parquet_bounds import check_row_groups
+from confemb.records.prediction_files import check_falling, load_pairs, load_predictions
 from confemb.records.prediction_formats import own_names
 from confemb.records.predictions import Predictions, check_class_names, check_k
 from confemb.stats.count_replicates import CountReplicates, ReplicateSum, load_replicates
+from confemb.stats.csv_chunks import open_csv_chunks
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import MOST_UNPACKED, open_file, sha256_file
 
@@ -45,8 +47,8 @@ def count_shards(
     (`PairCounts.select`). A shard is known by the hash of its bytes, which the counts keep.
 
     Args:
-        paths: files of predictions (Parquet is streamed, CSV and NPZ are read whole), confusion matrices, or counts
-            that `PairCounts.save` wrote.
+        paths: files of predictions (Parquet and large CSV files are streamed, others are read whole), confusion
+            matrices, or counts that `PairCounts.save` wrote.
         k: how many predicted classes to pair with the true one; None: 3, or as many as the shards have.
         class_names: the K class names in index order; None where every shard says what its classes are.
         weighting, temperature: as in `count_pairs`; counts that are added must have been weighted so.
@@ -150,7 +152,10 @@ def _count(
     progress: Callable[[float], None],
 ) -> PairCounts:
     """Return the counts of one shard, and add its replicates to those that are drawn."""
+    chunks: Iterable[tuple[Predictions, float]] | None = None
     if not _is_parquet(file):
+        chunks = open_csv_chunks(file, lambda few: load_predictions(few, class_names=class_names))
+    if chunks is None and not _is_parquet(file):
         counts, whole = load_pairs(
             file,
             class_names=class_names,
@@ -167,28 +172,31 @@ def _count(
     found = PairSum()
     rows = 0
     columns = {"probabilities": weighting == "probability", "ids": drawn is not None}
-    for predictions, all_rows in _stream(file, k, class_names, **columns):
+    for predictions, done in _stream(file, k, class_names, **columns) if chunks is None else chunks:
+        kept = predictions.k if chunks is None else min(_USUAL_K, predictions.k) if k is None else k
         with _from_row(rows):
+            if predictions.top_probs is not None:
+                check_falling(predictions.top_probs)
             found.add(
                 count_pairs(
                     predictions,
-                    k=predictions.k,
+                    k=kept,
                     missing_classes="keep",
                     weighting=weighting,
                     temperature=temperature,
                 )
             )
             if drawn is not None:
-                drawn.add(predictions, k=predictions.k, weighting=weighting, temperature=temperature)
+                drawn.add(predictions, k=kept, weighting=weighting, temperature=temperature)
         rows += len(predictions)
-        progress(rows / all_rows)
+        progress(done)
     return found.counts()
 
 
 def _stream(
     file: Path, k: int | None, class_names: tuple[str, ...] | None, *, probabilities: bool, ids: bool
-) -> Iterator[tuple[Predictions, int]]:
-    """Yield a Parquet file's predictions, some rows at a time, and how many rows there are in all.
+) -> Iterator[tuple[Predictions, float]]:
+    """Yield a Parquet file's predictions, some rows at a time, and which share of the rows has been read.
 
     Columns that are not needed are not read. So it is not known which rows are of one picture, unless `ids` are asked
     for, and not looked at whether they agree.
@@ -221,8 +229,10 @@ def _stream(
         cells = [_Cells(name, index) for name in named]
         options = {"read_dictionary": texts, "buffer_size": 2**20, "pre_buffer": False}
         with open_file(file) as content, pq.ParquetFile(content, **options) as opened:
+            check_row_groups(opened.metadata, wanted, file.stat().st_size, together=False)
             start = 0
-            for batch in opened.iter_batches(max(1, _CELLS // len(wanted)), columns=wanted):
+            # A thread of Arrow's that holds the Python file while the interpreter ends would abort the process.
+            for batch in opened.iter_batches(max(1, _CELLS // len(wanted)), columns=wanted, use_threads=False):
                 if not len(batch):
                     continue
                 # A damaged file may refer to values that are not there, or hold texts that are none.
@@ -246,8 +256,8 @@ def _stream(
                         *(_texts(batch[name]) if name in wanted else None for name in ("id", "split")),
                         weights=batch["weight"].to_numpy() if "weight" in wanted else None,
                     )
-                yield predictions, all_rows
                 start += len(batch)
+                yield predictions, start / all_rows
             if start == 0:
                 raise ConfembError("there are no predictions: give at least one row.")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

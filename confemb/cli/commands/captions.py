@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.cli.commands.options import ExperimentName, Overrides
+from confemb.cli.commands.printing import note, say, say_text
 from confemb.support.errors import ConfembError, quoted_list
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def train(
     found = found.model_copy(update={"captions": found.captions.model_copy(update=given)})
     with Display().bar() as update:
         space = train_captions(found, out, progress=update)
-    typer.echo(
+    say(
         f"{len(space.captions.pictures):,} pictures, {len(space.captions.texts):,} captions, "
         f"{len(space.vocabulary):,} words: {out}"
     )
@@ -111,15 +112,15 @@ def search(
     for sentence, place in zip(sentences, loaded.place_captions(sentences), strict=True):
         unknown = loaded.vocabulary.unknown(sentence)
         if unknown:
-            typer.echo(f"confemb: note: unknown words in {sentence!r}: {quoted_list(unknown)}.", err=True)
+            note(f"unknown words in {sentence!r}: {quoted_list(unknown)}.")
         found = gallery.best(place, top=top)
         answers.append((sentence, unknown, found))
         if len(sentences) > 1:
-            typer.echo(sentence)
+            say(sentence)
         _print_found(found)
     if out is not None:
         study = search_study(answers, gallery.files)
-        typer.echo(write_study(study, out).rpartition("\n")[2])
+        say_text(write_study(study, out).rpartition("\n")[2])
 
 
 @captions.command()
@@ -141,7 +142,7 @@ def similar(
         unknown = loaded.vocabulary.unknown(what)
         place = loaded.place_captions([what])[0]
         if unknown:
-            typer.echo(f"confemb: note: unknown words: {quoted_list(unknown)}.", err=True)
+            note(f"unknown words: {quoted_list(unknown)}.")
         _print_found(loaded.captions_like(place, top=top, among=_part(among)))
 
 
@@ -167,13 +168,13 @@ def _place_picture(space: "JointSpace", picture: Path) -> "np.ndarray":
 
 def _print_found(found: "list[Found]") -> None:
     for each in found:
-        typer.echo(f"{each.score:8.3f}  {each.name}")
+        say(f"{each.score:8.3f}  {each.name}")
 
 
 def _print_measures(ranks: "Ranks", part: str) -> None:
     found = ranks.measures()
-    typer.echo(f"{part}: {len(ranks.captions):,} pictures, {len(ranks.pictures):,} captions")
-    typer.echo(f"  pairwise accuracy {found['pairwise_accuracy']:.1%}")
+    say(f"{part}: {len(ranks.captions):,} pictures, {len(ranks.pictures):,} captions")
+    say(f"  pairwise accuracy {found['pairwise_accuracy']:.1%}")
     for way, text in (("caption", "a picture finds its captions"), ("picture", "a caption finds its picture")):
         recalls = ", ".join(f"{found[f'{way}_recall_{k}']:.1%}" for k in (1, 5, 10))
-        typer.echo(f"  {text}: recall at 1, 5, 10: {recalls}; median rank {found[f'{way}_median_rank']:g}")
+        say(f"  {text}: recall at 1, 5, 10: {recalls}; median rank {found[f'{way}_median_rank']:g}")

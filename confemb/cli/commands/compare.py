@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from confemb.cli.commands.printing import say, say_text
+
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A result folder, a square CSV, or a reference.")],
@@ -38,7 +40,7 @@ def compare(
             seed=seed,
             progress=lambda done, total: update("permutations", done, total),
         )
-    typer.echo(comparison_text(found))
+    say_text(comparison_text(found))
     if stem is not None:
         for path in write_comparison(found, stem):
-            typer.echo(path)
+            say(str(path))

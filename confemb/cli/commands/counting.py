@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from confemb.cli.commands.options import ClassNames, PairedClasses
+from confemb.cli.commands.printing import note, say
 
 
 def count(
@@ -44,10 +45,9 @@ def count(
         held = held_replicates(shards)
         bootstraps, seed = common_replicates(held)
         if not bootstraps and any(number for number, _ in held):
-            typer.echo(
-                "confemb: note: some shards hold replicates, and others none or those of another seed: they are left "
-                "out; count the predictions of all with the same --bootstraps and --seed.",
-                err=True,
+            note(
+                "some shards hold replicates, and others none or those of another seed: they are left "
+                "out; count the predictions of all with the same --bootstraps and --seed."
             )
     options: Any = {"k": k, "class_names": names, "weighting": counting, "temperature": temperature}
     with Display().bar() as update:
@@ -60,7 +60,7 @@ def count(
             counts.save(out)
     seen = len(np.unique(counts.true))
     missing = len(counts.class_names) - seen
-    typer.echo(
+    say(
         f"{out}: {counts.total:,} pairs of {len(counts.class_names):,} classes in {len(counts.counts):,} cells, from "
         f"{len(counts.shards):,} {'shard' if len(counts.shards) == 1 else 'shards'}"
         + (f"; {bootstraps:,} replicates" if bootstraps else "")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from confemb.cli.commands.printing import note, say, say_text
 from confemb.cli.commands.words import CLASSIFIER, LAYER, Network, load_activations
 from confemb.support.errors import ConfembError
 
@@ -50,7 +51,7 @@ def nearest(
     with Display().bar() as update:
         found = nearest_words(vectors, words=words, progress=update)
     found.save(out)
-    typer.echo(f"the nearest of {len(found.words):,} words: {out}")
+    say(f"the nearest of {len(found.words):,} words: {out}")
 
 
 @lab.command()
@@ -77,9 +78,9 @@ def analogies(
     scores = score_analogies(WordVectors.load(file, limit=limit), asked, seed=seed)
     if out is not None:
         write_text(out, frame_csv(analogy_frame(scores)))
-    typer.echo("\n".join(plain_markdown(analogy_table(scores, asked.name))))
+    say(*plain_markdown(analogy_table(scores, asked.name)))
     if scores.unknown:
-        typer.echo(f"{len(scores.unknown)} words are unknown: {quoted_list(scores.unknown)}")
+        say(f"{len(scores.unknown)} words are unknown: {quoted_list(scores.unknown)}")
 
 
 @lab.command()
@@ -96,7 +97,7 @@ def embed(
 
     with Display().bar() as update:
         found = embed_pictures(pictures, load_activations(classifier, layer, network), out, progress=update)
-    typer.echo(summary(found, out))
+    say_text(summary(found, out))
 
 
 @lab.command()
@@ -122,7 +123,7 @@ def plot(
     with style.figure_style():
         figure = draw_map(shown, found)
     style.save_bytes(out, style.figure_bytes(figure, kind, dpi=150))
-    typer.echo(f"{len(shown):,} vectors of {len(shown.class_names)} classes by {found.caption()}: {out}")
+    say(f"{len(shown):,} vectors of {len(shown.class_names)} classes by {found.caption()}: {out}")
 
 
 @lab.command()
@@ -155,7 +156,7 @@ def measure(
     files = {path.name: sha256_file(path) for path in (vectors, judge, labels) if path is not None and path.is_file()}
     manifest = {"vectors": vectors.name, "sha256": files, "seed": seed, "subsets": subsets, "versions": versions()}
     title = f"What the vectors of {vectors.resolve().name} tell apart"
-    typer.echo(write_study(examination_study(found, title=title, description="", manifest=manifest), out))
+    say_text(write_study(examination_study(found, title=title, description="", manifest=manifest), out))
 
 
 @lab.command()
@@ -176,7 +177,7 @@ def export(
     else:
         words = open_classes(vectors) if vectors.is_dir() else WordVectors.load(vectors, limit=limit)
         files = export_projector(words.vectors, words.words, out)
-    typer.echo("\n".join(map(str, files)))
+    say(*map(str, files))
 
 
 def _open(vectors: Path, labels: Path | None, chosen: list[str] | None) -> "LabelledVectors":
@@ -185,5 +186,5 @@ def _open(vectors: Path, labels: Path | None, chosen: list[str] | None) -> "Labe
 
     found, missing = open_labelled(vectors, labels)
     if missing:
-        typer.echo(f"confemb: note: no vectors of {len(missing)} words in {labels}: {quoted_list(missing)}.", err=True)
+        note(f"no vectors of {len(missing)} words in {labels}: {quoted_list(missing)}.")
     return found.of_classes(chosen) if chosen else found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
+from confemb.cli.commands.printing import say_text
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -45,7 +46,7 @@ def retrain(
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
     )
     save_networks(retraining.runs, retraining.names, out / NETWORKS)
-    typer.echo(write_study(retraining_study(retraining), out))
+    say_text(write_study(retraining_study(retraining), out))
 
 
 def formation(
@@ -91,7 +92,7 @@ def formation(
         groups=found.report.groups,
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),
     )
-    typer.echo(write_study(study, folder / "formation"))
+    say_text(write_study(study, folder / "formation"))
 
 
 def models(
@@ -144,7 +145,7 @@ def models(
         families={} if families is None else load_groups(families),
         manifest=study_manifest(classifiers=list(found), embedder=embedder, k=k, seed=seed, splits=splits),
     )
-    typer.echo(write_study(models_study(comparison), out))
+    say_text(write_study(models_study(comparison), out))
 
 
 def diff(
@@ -182,7 +183,7 @@ def diff(
     before = load_classifier(a, class_names=given, split=split, keep=keep)
     after = load_classifier(b, class_names=before.class_names, split=split, keep=keep)
     manifest = study_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed)
-    typer.echo(compare_checkpoints(before, after, options, manifest=manifest).save(out))
+    say_text(compare_checkpoints(before, after, options, manifest=manifest).save(out))
 
 
 def _references(names: list[str] | None, default: list[str]) -> "dict[str, Reference]":

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.cli.commands.options import ResultFolder
-from confemb.support.errors import visible
+from confemb.cli.commands.printing import say
+from confemb.support.errors import shown
 
 if TYPE_CHECKING:
     from confemb.records.similarity import SimilarityMatrix
@@ -22,16 +23,18 @@ def similar(
     """Print the classes nearest to one, with the interval over each source of uncertainty."""
     nearest = nearest_of_many(folder, class_name, top)
     if nearest is not None:
-        width = max(len(name) for name, _ in nearest)
-        for name, cosine in nearest:
-            typer.echo(f"{name:<{width}}  {cosine:+.3f}")
+        lines = [(shown(name), cosine) for name, cosine in nearest]
+        width = max(len(name) for name, _ in lines)
+        for name, cosine in lines:
+            say(f"{name:<{width}}  {cosine:+.3f}")
         return
     similarity, intervals, two = result_uncertainty(folder)
     order = similarity.order_for(class_name)[:top]
     row = similarity.index(class_name)
-    width = max((len(similarity.class_names[i]) for i in order), default=0)
+    names = {i: shown(similarity.class_names[i]) for i in order}
+    width = max(map(len, names.values()), default=0)
     for i in order:
-        line = f"{similarity.class_names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
+        line = f"{names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
         both = None if two is None else two.of(row, i)
         if both is not None:
             line += f" ({both[0]:+.3f} or {both[1]:+.3f}, by the seed)"
@@ -39,7 +42,7 @@ def similar(
             bounds = interval.between(row, i)
             if bounds is not None:
                 line += f"  {source} [{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
-        typer.echo(visible(line))
+        say(line)
 
 
 def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, float]] | None:

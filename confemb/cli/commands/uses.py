@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides
+from confemb.cli.commands.printing import say, say_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,9 +67,9 @@ def suggest(
         pictures=pictures,
         manifest=study_manifest(result=path.name, pictures=len(predictions), split=split, seed=seed),
     )
-    typer.echo(write_study(suggestions_study(found), out or path / "suggestions"))
+    say_text(write_study(suggestions_study(found), out or path / "suggestions"))
     if missing:
-        typer.echo(f"no example pictures: {missing}")
+        say(f"no example pictures: {missing}")
 
 
 def severity(
@@ -109,13 +110,13 @@ def severity(
             measures["WordNet height"] = lca_heights(list(synsets.values())), tuple(synsets)
     for name, (costs, known) in measures.items():
         one = mistake_severity(found, costs, known, seed=seed)
-        typer.echo(
+        say(
             f"{name}: mean severity {one.mean:.3f} [{one.low:.3f}, {one.high:.3f}] over {one.mistakes:,} mistakes of "
             f"{one.pictures:,} pictures; random mistakes {one.random:.3f}, ratio {one.ratio:.3f} "
             f"[{one.ratio_low:.3f}, {one.ratio_high:.3f}]"
         )
         if one.left_out:
-            typer.echo(f"  {one.left_out:,} pictures left out: their class or the predicted one is not known there")
+            say(f"  {one.left_out:,} pictures left out: their class or the predicted one is not known there")
 
 
 def costs(
@@ -144,9 +145,9 @@ def costs(
     save_costs(values, matrix.class_names, out)
     apart = np.where(np.eye(len(values), dtype=bool), np.inf, values)
     i, j = np.unravel_index(int(apart.argmin()), apart.shape)
-    typer.echo(
-        f"costs of {len(values)} classes: {out}\nthe mildest mistake costs {apart.min():.3f} "
-        f"({matrix.class_names[i]}, {matrix.class_names[j]}), the worst 1"
+    say(
+        f"costs of {len(values)} classes: {out}",
+        f"the mildest mistake costs {apart.min():.3f} ({matrix.class_names[i]}, {matrix.class_names[j]}), the worst 1",
     )
 
 
@@ -172,4 +173,4 @@ def unknown(
     judged = judge(held, found, reject=reject)
     manifest = study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), reject=reject)
     title = f"Without {held.name}: {found.title}"
-    typer.echo(write_study(unknown_study([judged], title=title, manifest=manifest), out / "unknown"))
+    say_text(write_study(unknown_study([judged], title=title, manifest=manifest), out / "unknown"))

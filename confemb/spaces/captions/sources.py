@@ -37,9 +37,12 @@ class Captions:
     picture_of: np.ndarray = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Raise ConfembError for a caption without words, or no captions."""
+        """Raise ConfembError for no captions, one without words, or a picture's name that a table cannot hold."""
         if not self.texts:
             raise ConfembError(f"{self.name} holds no captions.")
+        for name in self.pictures:
+            if "\t" in name or len(name.splitlines()) > 1 or name.endswith(("\n", "\r")):
+                raise ConfembError(f"{self.name}: the picture's name {name!r} holds a tab or a line end: rename it.")
         for number, text in enumerate(self.texts):
             if not tokenise(text):
                 picture = self.pictures[self.picture_of[number]]

@@ -16,6 +16,7 @@ from confemb.spaces.captions.model import JointModel, place_all
 from confemb.spaces.captions.settings import CaptionsExperiment
 from confemb.spaces.captions.sources import PARTS, Captions
 from confemb.spaces.captions.text import Vocabulary, tokenise
+from confemb.support.cells import neutral_cell, plain_cell
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 from confemb.support.files import make_folder, read_bytes, read_lines, whole_file, write_text
 
@@ -165,7 +166,9 @@ class JointSpace:
         with whole_file(folder / PLACES) as temporary:
             temporary.write_bytes(save({"captions": self.caption_places, "pictures": self.picture_places}))
         rows = zip(self.captions.picture_of.tolist(), self.captions.texts, strict=True)
-        lines = [f"{self.captions.pictures[p]}\t{self.parts[p]}\t{' '.join(text.split())}" for p, text in rows]
+        # Names of files stand as they are but for the apostrophe, even where they hold two blanks.
+        names = [neutral_cell(name) for name in self.captions.pictures]
+        lines = [f"{names[p]}\t{self.parts[p]}\t{neutral_cell(' '.join(text.split()))}" for p, text in rows]
         write_text(folder / CAPTIONS, "\n".join([_COLUMNS, *lines]) + "\n")
         write_text(folder / EXPERIMENT, self.experiment.model_dump_json(indent=2) + "\n")
 
@@ -223,6 +226,6 @@ def _read_captions(path: Path) -> tuple[Captions, np.ndarray]:
     rows = [line.split("\t") for line in lines[1:]]
     if lines[:1] != [_COLUMNS] or any(len(row) != 3 or row[1] not in PARTS for row in rows):
         raise ConfembError(f"{path} is no table of pictures, parts and captions as confemb writes it: train anew.")
-    part_of = {picture: part for picture, part, _ in rows}
-    captions = Captions.of_rows(path.name, ((picture, text) for picture, _, text in rows))
+    part_of = {plain_cell(picture): part for picture, part, _ in rows}
+    captions = Captions.of_rows(path.name, ((plain_cell(picture), plain_cell(text)) for picture, _, text in rows))
     return captions, np.array([part_of[picture] for picture in captions.pictures])

@@ -20,7 +20,7 @@ from confemb.spaces.words.activations import (
     stream_vectors,
 )
 from confemb.spaces.words.sources import word_of
-from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.errors import ConfembError, quoted_list, shown
 from confemb.support.files import make_folder, read_bytes, whole_file, write_json
 from confemb.support.manifest import stage_key
 from confemb.support.npz import read_arrays
@@ -194,4 +194,4 @@ def summary(found: PictureEmbeddings, out: str | Path) -> str:
         lines.append(
             f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {found.skipped[0][1]}"
         )
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))

@@ -13,6 +13,7 @@ import numpy as np
 from confemb.datasets.pictures import decode_picture, resize_and_crop
 from confemb.records.classifier import Classifier, open_classifier
 from confemb.spaces.words.sources import Picture
+from confemb.support.cells import tsv_text
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import write_text
 
@@ -245,7 +246,6 @@ def list_skipped(out: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
     """Write the pictures that gave no vector beside the vectors `out`, tab-separated; without any, remove the list."""
     listed = out.with_name(out.name + SKIPPED)
     if rows:
-        lines = ["\t".join(" ".join(cell.split()) for cell in row) for row in (header, *rows)]
-        write_text(listed, "\n".join(lines) + "\n")
+        write_text(listed, tsv_text([header, *rows]))
     else:
         listed.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from confemb.spaces.words.activations import (
     stream_vectors,
 )
 from confemb.spaces.words.sources import Picture, PictureSource
-from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.errors import ConfembError, quoted_list, shown
 from confemb.support.files import make_folder, read_bytes, whole_file, write_json
 from confemb.support.manifest import stage_key
 from confemb.support.npz import read_arrays
@@ -259,4 +259,4 @@ def summary(found: VisualVectors, out: str | Path) -> str:
         lines.append(f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {first.reason}")
     if found.without:
         lines.append(f"{len(found.without)} words without a sound picture: {quoted_list(found.without)}")
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
