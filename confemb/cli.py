@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -13,7 +14,9 @@ import typer
 
 from confemb.commands import captions, compare, counting, lab, models, similarities, uses, words
 from confemb.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
+from confemb.commands.reading import reads, with_classes
 from confemb.errors import ConfembError, one_of, unknown_name, visible
+from confemb.read_options import DEFAULT, ReadOptions
 
 if TYPE_CHECKING:
     from confemb.experiment import Experiment
@@ -92,11 +95,14 @@ app.command()(counting.count)
 
 
 @app.command()
+@reads()
 def embed(
     predictions: Annotated[
         str,
         typer.Argument(
-            metavar="PREDICTIONS", help="Parquet, CSV, NPZ, a confusion matrix (CSV) or counts; - reads stdin."
+            metavar="PREDICTIONS",
+            help="CSV, TSV, JSON lines, Parquet, Arrow, NPZ (also .gz, .zst), a confusion matrix (CSV) or counts; - "
+            "reads stdin.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The result folder.")],
@@ -132,9 +138,9 @@ def embed(
     ] = None,
     title: Annotated[str | None, typer.Option(help="The report's heading. Default: the file's name.")] = None,
     item: Annotated[str, typer.Option(help="What was classified, one of it: picture, text, ...")] = "picture",
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Embed the classes of any classifier from its predictions."""
-    from confemb.class_cells import load_class_names
     from confemb.count_replicates import CountedResampling, load_replicates
     from confemb.experiment import PairsSection, UncertaintySection, embedding_section, load_groups
     from confemb.files import sha256_file
@@ -142,9 +148,10 @@ def embed(
     from confemb.results import embed_predictions
 
     weigh_by = one_of("--weighting", weighting, "count", "probability")
-    names = None if classes is None else load_class_names(classes)
+    names, reading = with_classes(classes, reading)
     counts, found = load_pairs(
         predictions,
+        options=reading,
         class_names=names,
         k=k,
         self_pairs=one_of("--self-pairs", self_pairs, "keep", "drop"),
@@ -280,6 +287,7 @@ def main() -> None:
 
     for number in STATUS:
         signal.signal(number, stop_here)
+    _print_notes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal of another encoding shows what it has no letter for by its number.
@@ -312,6 +320,27 @@ def main() -> None:
             _fail(f"cannot write the output: {error.strerror}.", 2)
         said = visible(" ".join(f"{type(error).__name__}: {error}".split()))
         _fail(f"{said} (this is a failure of confemb; --debug shows where)", 1)
+
+
+class _Notes(logging.Handler):
+    """Prints what is said of an input, each sentence once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a note on stderr."""
+        if (text := record.getMessage()) not in self._said:
+            self._said.add(text)
+            _warn(text)
+
+
+def _print_notes() -> None:
+    log = logging.getLogger("confemb")
+    for handler in [one for one in log.handlers if isinstance(one, _Notes)]:
+        log.removeHandler(handler)
+    log.addHandler(_Notes())
 
 
 def _open_closed_streams() -> None:

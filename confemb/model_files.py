@@ -1,17 +1,19 @@
 """Reading the predictions of several classifiers: result folders, prediction files, or one NPZ file of many."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from confemb.class_cells import encode_classes
+from confemb.cell_rules import encode_classes
 from confemb.errors import ConfembError, quoted_list
 from confemb.files import read_bytes
 from confemb.npz import array_names, read_arrays
 from confemb.prediction_files import DEFAULT_KEEP, load_predictions, naming_file
 from confemb.predictions import Predictions
 from confemb.provenance import Manifest
+from confemb.read_options import DEFAULT, ReadOptions
 from confemb.results import PREDICTIONS
 
 # Arrays that say how predictions are to be read, in an NPZ file of a single classifier.
@@ -24,12 +26,13 @@ def load_classifier(
     class_names: Sequence[str] | None = None,
     split: str | None = None,
     keep: int = DEFAULT_KEEP,
+    options: ReadOptions = DEFAULT,
 ) -> Predictions:
     """Read one classifier's predictions from a result folder or a file.
 
     Args:
         path: the folder or file; "-" reads standard input.
-        class_names, keep: as in `confemb.load_predictions`.
+        class_names, keep, options: as in `confemb.load_predictions`.
         split: only the pictures of this split.
 
     Raises:
@@ -43,7 +46,9 @@ def load_classifier(
                 f"{path} holds no predictions ({PREDICTIONS}); give the folder of a result that has them."
             )
         file = recorded
-    found = load_predictions(file, class_names=class_names, keep=keep)
+    # The options say how the user's own file is to be read, not one of ours.
+    options = DEFAULT if Path(path).is_dir() else options
+    found = load_predictions(file, class_names=class_names, keep=keep, options=options)
     if split is None:
         return found
     splits = np.array([]) if found.splits is None else np.asarray(found.splits)
@@ -56,14 +61,18 @@ def load_classifier(
 
 
 def load_classifiers(
-    paths: Iterable[str], *, class_names: Sequence[str] | None = None, keep: int = DEFAULT_KEEP
+    paths: Iterable[str],
+    *,
+    class_names: Sequence[str] | None = None,
+    keep: int = DEFAULT_KEEP,
+    options: ReadOptions = DEFAULT,
 ) -> dict[str, Predictions]:
     """Read several classifiers, called by their folder, file or array; all get the first one's class order.
 
     Args:
         paths: result folders, prediction files, and NPZ files of many classifiers (see `load_many`).
         class_names: the K class names in index order, where the files do not say them.
-        keep: as in `confemb.load_predictions`.
+        keep, options: as in `confemb.load_predictions`.
 
     Raises:
         ConfembError: a file that cannot be read, two classifiers of one name, or classes that are not the same.
@@ -75,7 +84,8 @@ def load_classifiers(
         else:
             # Where the classes are known already, their order is taken over.
             known = next(iter(found.values())).class_names if found and class_names is None else class_names
-            read = {Path(path).stem: load_classifier(path, class_names=known, keep=keep)}
+            alike = options if class_names is not None or known is None else named_alike(known, options)
+            read = {Path(path).stem: load_classifier(path, class_names=known, keep=keep, options=alike)}
         for name, predictions in read.items():
             if name in found:
                 raise ConfembError(f"two classifiers are called {name!r}: rename the file or folder {path}.")
@@ -83,6 +93,12 @@ def load_classifiers(
     if len({one.class_names for one in found.values()}) > 1:
         raise ConfembError("the classifiers are not of the same classes; give the class names (--classes FILE).")
     return found
+
+
+def named_alike(class_names: Sequence[str], options: ReadOptions) -> ReadOptions:
+    """Return the options for further files of classes that named themselves by numbers: there, too, numbers are names."""
+    numbered = options.cells is None and all(map(str.isdecimal, class_names))
+    return replace(options, cells="names") if numbered else options
 
 
 def npz_names(path: str | Path) -> list[str]:

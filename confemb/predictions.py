@@ -300,8 +300,10 @@ def label_sets(
             f"labels have shape {indicators.shape}; with {pictures} pictures and {classes} classes they must be "
             f"({pictures},), or ({pictures}, {classes}) where a picture may show several classes."
         )
-    if indicators.dtype.kind not in "biu" or (indicators.dtype.kind != "b" and not np.isin(indicators, (0, 1)).all()):
+    # One-hot encoders give floats as often as whole numbers.
+    if indicators.dtype.kind not in "biuf" or (indicators.dtype.kind != "b" and not np.isin(indicators, (0, 1)).all()):
         raise ConfembError("labels with a column for each class must hold 0 and 1, or booleans, only.")
+    indicators = indicators.astype(bool)
     found = indicators.sum(axis=1)
     if (found == 0).any():
         raise ConfembError(f"picture {int(np.argmin(found))} has no true class: give it one, or leave it out.")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from confemb.class_cells import parse_csv
+from confemb.class_cells import decimal_points, parse_csv, sniff_delimiter
 from confemb.errors import ConfembError, unknown_name
 from confemb.files import read_text, write_text
 from confemb.predictions import check_class_names
+from confemb.square_tables import check_similarities
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,9 @@ class SimilarityMatrix:
             if array.shape != (len(names), len(names)):
                 raise ConfembError(f"similarities have shape {array.shape}, but there are {len(names)} classes.")
             if not np.allclose(array, array.T, atol=1e-6, equal_nan=True):
-                raise ConfembError("similarities must be symmetric.")
+                raise ConfembError(
+                    "similarities must be symmetric; if this is a confusion matrix, embed it with `confemb embed`."
+                )
             object.__setattr__(self, what, array)
 
     def index(self, class_name: str) -> int:
@@ -110,10 +113,21 @@ class SimilarityMatrix:
         write_text(path, "\n".join(rows) + "\n")
 
     @classmethod
-    def load_matrix(cls, path: str | os.PathLike[str]) -> "SimilarityMatrix":
-        """Read a square CSV; raises ConfembError where header and index differ or a cell is no number."""
+    def load_matrix(cls, path: str | os.PathLike[str], *, kind: str | None = None) -> "SimilarityMatrix":
+        """Read a square CSV.
+
+        Args:
+            path: the file, class names as header and first column; empty cells are not known.
+            kind: "similarity" or "distance" (read as 1 - distance); None: similarities, unless they look otherwise.
+
+        Raises:
+            ConfembError: header and index that differ, a cell that is no number, values that are not symmetric or
+                that look like distances and are not said to be.
+        """
         where = os.fspath(path)
-        first, *rows = parse_csv(read_text(path), where=where, skip_blanks=False)
+        text = read_text(path)
+        rows = parse_csv(text, where=where, skip_blanks=False, delimiter=sniff_delimiter(text))
+        first, *rows = decimal_points(rows, delimiter=sniff_delimiter(text))
         header, index = ([plain_cell(name) for name in names] for names in (first[1:], [row[0] for row in rows]))
         if header != index:
             raise ConfembError(f"{path}: its header and its first column must name the same classes in the same order.")
@@ -126,7 +140,8 @@ class SimilarityMatrix:
         if np.isinf(values).any():
             raise ConfembError(f"{path} holds a similarity that is not finite: mend it, or leave the cell empty.")
         try:
-            return cls(values, tuple(header))
+            found = cls(values, tuple(header))
+            return cls(check_similarities(found.values, header, kind), tuple(header))
         except ConfembError as error:
             raise ConfembError(f"{path}: {error}") from error
 

@@ -14,6 +14,7 @@ from confemb.errors import ConfembError
 from confemb.pairs import count_pairs
 from confemb.prediction_files import load_pairs, load_predictions, save_predictions
 from confemb.predictions import Predictions
+from confemb.read_options import ReadOptions
 
 # A name that begins or ends with a blank would be quoted by no CSV writer, and a file's cell is text.
 NAME = st.text(st.characters(min_codepoint=33, exclude_categories=("C", "Z")), min_size=1, max_size=6)
@@ -163,7 +164,8 @@ def test_numbers_that_are_names_are_names(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("label,top1\n1,2\n2,2\n")
     assert load_predictions(path, class_names=["2", "1"]).labels.tolist() == [1, 0]
-    assert load_predictions(path, class_names=["a", "b", "c"]).labels.tolist() == [1, 2]
+    from_0 = ReadOptions(first_index=0)
+    assert load_predictions(path, class_names=["a", "b", "c"], options=from_0).labels.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("key", ["probs", "logits"])

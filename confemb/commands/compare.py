@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
+from confemb.commands.reading import reads
+from confemb.read_options import DEFAULT, ReadOptions
 
+
+@reads(tables=False)
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A result folder, a square CSV, or a reference.")],
     b: Annotated[
@@ -21,6 +25,7 @@ def compare(
         typer.Option(min=99, help="Shuffles for the p-value. Default: 9999; 999 for more than 200 classes."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Tell how well two results, or a result and a reference, agree, and on which pairs they differ most."""
     from confemb.comparison import compare
@@ -29,7 +34,7 @@ def compare(
     from confemb.reporting.comparison_report import comparison_text, figure_stem, write_comparison
 
     stem = None if out is None else figure_stem(out)
-    first, second = open_reference(a), open_reference(b)
+    first, second = (open_reference(name, kind=reading.kind) for name in (a, b))
     with Display().bar() as update:
         found = compare(
             first,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
+from confemb.commands.reading import reads, with_classes
+from confemb.read_options import DEFAULT, ReadOptions
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -93,6 +95,7 @@ def formation(
     typer.echo(write_study(study, folder / "formation"))
 
 
+@reads(squares=False)
 def models(
     classifiers: Annotated[
         list[str],
@@ -113,9 +116,9 @@ def models(
         str | None, typer.Option(help='Families of classifiers: a TOML file of lines family = ["classifier", ...].')
     ] = None,
     title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Show how alike several classifiers see the same classes: matrix, map and families."""
-    from confemb.class_cells import load_class_names
     from confemb.embedders import make_pair_embedder
     from confemb.errors import ConfembError, one_of
     from confemb.experiment import PairsSection, load_groups
@@ -127,8 +130,8 @@ def models(
     from confemb.reporting.study import write_study
 
     missing = one_of("--missing-classes", missing_classes, "error", "drop")
-    names = None if classes is None else load_class_names(classes)
-    found = load_classifiers(classifiers, class_names=names, keep=classes_to_keep(k))
+    names, reading = with_classes(classes, reading)
+    found = load_classifiers(classifiers, class_names=names, keep=classes_to_keep(k), options=reading)
     if len(found) < 2:
         raise ConfembError("one classifier cannot be compared; give at least 2, or an NPZ file of many.")
     joined = dict(zip(found, join_pictures(list(found.values())), strict=True))
@@ -145,6 +148,7 @@ def models(
     typer.echo(write_study(models_study(comparison), out))
 
 
+@reads(squares=False)
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A result folder or a predictions file: before.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The same, of the same pictures: after.")],
@@ -157,12 +161,12 @@ def diff(
     flips: Annotated[int, typer.Option(min=99, help="Random swaps, for --weighting probability.")] = 9999,
     seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
     title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Show which class pairs moved between two checkpoints of one network, beyond chance."""
-    from confemb.class_cells import load_class_names
     from confemb.difference import pair_differences
     from confemb.errors import one_of
-    from confemb.model_files import load_classifier
+    from confemb.model_files import load_classifier, named_alike
     from confemb.model_geometry import join_pictures
     from confemb.prediction_files import classes_to_keep
     from confemb.provenance import study_manifest
@@ -170,9 +174,11 @@ def diff(
     from confemb.reporting.study import write_study
 
     weigh_by = one_of("--weighting", weighting, "count", "probability")
-    given, keep = None if classes is None else load_class_names(classes), classes_to_keep(k)
-    before = load_classifier(a, class_names=given, split=split, keep=keep)
-    after = load_classifier(b, class_names=before.class_names, split=split, keep=keep)
+    given, reading = with_classes(classes, reading)
+    keep = classes_to_keep(k)
+    before = load_classifier(a, class_names=given, split=split, keep=keep, options=reading)
+    reading = reading if given is not None else named_alike(before.class_names, reading)
+    after = load_classifier(b, class_names=before.class_names, split=split, keep=keep, options=reading)
     before, after = join_pictures([before, after])
     found = pair_differences(before, after, k=k, weighting=weigh_by, flips=flips, seed=seed)
     names = (Path(a).stem, Path(b).stem)

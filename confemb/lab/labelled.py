@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.class_cells import MAX_UNNAMED_CLASSES
+from confemb.cell_rules import MAX_UNNAMED_CLASSES
 from confemb.errors import ConfembError, quoted_list, unknown_name
 from confemb.files import read_bytes, read_lines, whole_file
 from confemb.npz import read_arrays
