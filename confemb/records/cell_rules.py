@@ -313,10 +313,30 @@ def _named(texts: Columns, names: tuple[str, ...], row_name: RowName, options: R
         return _numbers(numbers, names, row_name, options)
     if options.cells in ("indices", "ids"):
         raise _not_a_number(texts, row_name)
+    if (mixed := _by_column(texts, names, row_name, options)) is not None:
+        return mixed, names
     if len(names) == 2 and {cell.lower() for cell in every} <= {"true", "false"}:
         place = {cell: int(cell.lower() == "true") for cell in every}
         return {name: _looked_up(cells, place) for name, cells in texts.items()}, names
     raise _unknown(texts, names, row_name)
+
+
+def _by_column(
+    texts: Columns, names: tuple[str, ...], row_name: RowName, options: ReadOptions
+) -> dict[str, np.ndarray] | None:
+    """Read columns of names beside columns of indices that are no names; None where a column is neither."""
+    found = {}
+    for name, cells in texts.items():
+        distinct = dict.fromkeys(cells.tolist())
+        by_name = _name_reading(distinct, names)
+        if by_name is not None:
+            found[name] = _looked_up(cells, by_name)
+            continue
+        numbers = _number_reading({name: cells}, lenient=False)
+        if numbers is None or set(distinct) & set(names):
+            return None
+        found |= _numbers(numbers, names, row_name, options)[0]
+    return found
 
 
 def _readings_differ(by_name: Mapping[str, int], names: tuple[str, ...], options: ReadOptions) -> bool:

@@ -161,7 +161,8 @@ def load_pairs(
 
     A confusion matrix is a square CSV of whole numbers with the class names as header and first column:
     rows true, columns predicted, unless its corner or `options.rows` says otherwise; totals are left out. It holds
-    only each picture's most probable class, so k is 1, and there are no single predictions. Nor are there in counts (NPZ, from `confemb count` or `PairCounts.save`).
+    only each picture's most probable class, so k is 1, and there are no single predictions. Nor
+    are there in counts (NPZ, from `confemb count` or `PairCounts.save`).
 
     Args:
         path: the file; "-" reads standard input.
