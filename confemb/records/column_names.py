@@ -36,6 +36,10 @@ ANSWERS = ("answers", "samples", "completions", "responses", "answer", "completi
 PROBABILITIES = ("prob", "probability", "proba", "y_prob", "y_proba", "y_score", "score", "p", "confidence")
 COUNTS = ("count", "counts", "freq", "frequency", "n")
 FILES = ("filename", "file_name", "file", "path", "filepath", "file_path", "image", "image_path", "filenames")
+A_REPORT = (
+    "this is a classification report: it does not say which class was taken for which. Give the predictions, or "
+    "sklearn.metrics.confusion_matrix as a CSV with class names."
+)
 IDS = ("id", "split", "weight")
 # A file's own column of numbers that pandas writes.
 _ROW_NUMBERS = re.compile(r"^$|^unnamed:_?0$|^__index_level_0__$|^index$")
@@ -126,8 +130,9 @@ class _Header:
 def has_predictions(header: Sequence[str]) -> bool:
     """Tell whether the columns are those of predictions, rather than the classes of a confusion matrix."""
     found = _Header(header)
-    named = found.of(LABELS)
-    return bool(named) or any(_TOP.fullmatch(plain_name(name)) for name in header) or bool(found.of(PREDICTED))
+    tops = any(_TOP.fullmatch(plain_name(name)) for name in header)
+    timm = found.numbered(_TIMM["label"]) or found.numbered(_TIMM["index"])
+    return bool(tops or timm or found.of(LABELS) or found.of(PREDICTED) or found.of(ANSWERS))
 
 
 def choose_columns(header: Sequence[str], options: ReadOptions = DEFAULT) -> Columns:
@@ -269,8 +274,4 @@ def _missing(found: _Header, name: str) -> ConfembError:
 
 def _refuse_report(found: _Header) -> None:
     if found.of(["precision"]) and found.of(["recall"]) and found.of(["f1_score", "f1", "fscore"]):
-        raise ConfembError(
-            "this is a classification report: it does not say which class was taken for which. Give the "
-            "predictions, or "
-            "sklearn.metrics.confusion_matrix as a CSV with class names."
-        )
+        raise ConfembError(A_REPORT)

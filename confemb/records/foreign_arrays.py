@@ -79,10 +79,11 @@ def _of_series(series: Any, what: str) -> NamedArray:
         occurring = set(series.tolist())
         categories = tuple(str(name) for name in series.cat.categories if name in occurring)
         return NamedArray(_plain(series.tolist(), what), categories=categories)
-    if kind.startswith(("Categorical", "Enum")):
+    if kind.startswith("Enum"):
+        # Of Polars; its Categorical has no order of its own.
         cells = series.to_list()
         occurring = set(cells)
-        categories = tuple(str(name) for name in series.cat.get_categories().to_list() if name in occurring)
+        categories = tuple(str(name) for name in series.dtype.categories.to_list() if name in occurring)
         return NamedArray(_plain(cells, what), categories=categories)
     if hasattr(series, "to_pylist"):
         return NamedArray(_plain(series.to_pylist(), what))

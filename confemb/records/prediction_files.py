@@ -186,7 +186,7 @@ def load_pairs(
             return _select_counted(
                 content.data, class_names, k, self_pairs, missing_classes, weighting, temperature
             ), None
-    if _is_matrix(content):
+    if _is_matrix(content, options):
         check_k(1 if k is None else k, 1, what="predicted classes for each picture in a confusion matrix")
         if weighting != "count":
             raise ConfembError(f"{where} is a confusion matrix and has no probabilities to weigh pairs by.")
@@ -289,7 +289,9 @@ def _read(path: str | os.PathLike[str]) -> _Content:
     return _Content(where, form, data, None)
 
 
-def _is_matrix(content: _Content) -> bool:
+def _is_matrix(content: _Content, options: ReadOptions) -> bool:
+    if options.label_column or options.top_columns or options.prob_columns:
+        return False
     rows = None if content.table is None else content.table.rows
     return rows is not None and (is_square(rows) or not has_predictions(rows[0]))
 
@@ -300,7 +302,8 @@ def _load_predictions(
     with naming_file(content.where, lines=content.table is not None and content.table.lines):
         given = None if class_names is None else tuple(check_class_names(class_names))
         if content.table is not None:
-            if content.table.rows is not None and is_square(content.table.rows):
+            rows = content.table.rows
+            if rows is not None and is_square(rows) and _is_matrix(content, options):
                 raise ConfembError(
                     "a confusion matrix holds no single predictions: `confemb embed` and `load_pairs` read it."
                 )

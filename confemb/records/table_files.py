@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from confemb.records.class_cells import decimal_points, delimiter_word, parse_csv, sniff_delimiter
+from confemb.records.column_names import A_REPORT
 from confemb.records.read_options import say
 from confemb.support.errors import ConfembError, quoted_list, repeated
 from confemb.support.files import bounded, decode_text, parse_json
@@ -112,6 +113,9 @@ def table_of_text(data: bytes, where: str) -> Table:
         ConfembError: text that is not UTF-8, or that is not a table; the line is named.
     """
     text = decode_text(data, where=where)
+    first = text[:1000].partition("\n")[0].lower()
+    if "precision" in first and "recall" in first and "f1" in first:
+        raise ConfembError(f"{where}: {A_REPORT}")
     delimiter = sniff_delimiter(text)
     rows = decimal_points(parse_csv(text, where=where, delimiter=delimiter), delimiter=delimiter)
     if delimiter in ";|":
@@ -150,7 +154,7 @@ def table_of_json(data: bytes, where: str) -> Table:
             raise ConfembError(f"{where}: its columns are not equally long.")
         content = [dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True)]
     if isinstance(content, dict) and content and all(isinstance(column, dict) for column in content.values()):
-        _refuse_report(content)
+        _refuse_report(content, where)
         keys = dict.fromkeys(key for column in content.values() for key in column)
         content = [{name: column.get(key) for name, column in content.items()} for key in keys]
     if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
@@ -161,13 +165,9 @@ def table_of_json(data: bytes, where: str) -> Table:
     return _of_records(content, where, lambda row: f"record {row}")
 
 
-def _refuse_report(content: Mapping[str, Mapping[str, Any]]) -> None:
+def _refuse_report(content: Mapping[str, Mapping[str, Any]], where: str) -> None:
     if any({"precision", "recall"} <= column.keys() for column in content.values()):
-        raise ConfembError(
-            "this is a classification report: it does not say which class was taken for which. Give the "
-            "predictions, or "
-            "sklearn.metrics.confusion_matrix as a CSV with class names."
-        )
+        raise ConfembError(f"{where}: {A_REPORT}")
 
 
 def _of_records(records: list[dict[str, Any]], where: str, row_name: Callable[[int], str]) -> Table:

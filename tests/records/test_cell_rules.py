@@ -200,7 +200,9 @@ def test_ids_of_a_class_list(tmp_path):
     assert [names[label] for label in labels] == ["toothbrush", "person"]
     # Rows of the list, as 0 is no id.
     assert encode(["0", "2"], ["1", "1"], names=listed.names, **ids)[0][0] == [0, 2]
-    with pytest.raises(ConfembError, match="can be ids of the class list or rows of it.*--cells ids or --cells indices"):
+    with pytest.raises(
+        ConfembError, match="can be ids of the class list or rows of it.*--cells ids or --cells indices"
+    ):
         encode([1, 1], [1, 1], names=listed.names, **ids)
     assert encode([1, 1], [1, 1], names=listed.names, cells="ids", **ids)[0][0] == [0, 0]
     assert encode([1, 1], [1, 1], names=listed.names, cells="indices", first_index=0, **ids)[0][0] == [1, 1]
@@ -226,7 +228,9 @@ def test_labels_that_count_from_1_beside_scores(tmp_path):
 
 def test_class_lists_that_name_a_class_twice_say_the_line(tmp_path):
     (tmp_path / "names.txt").write_text("cat\ndog\ncat \n")
-    with pytest.raises(ConfembError, match=r"names\.txt: the class name 'cat' stands twice \(classes 0 and 2\).*line 1"):
+    with pytest.raises(
+        ConfembError, match=r"names\.txt: the class name 'cat' stands twice \(classes 0 and 2\).*line 1"
+    ):
         load_class_list(tmp_path / "names.txt")
 
 
