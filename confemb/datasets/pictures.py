@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 # Only these are tried, whatever a file is called: Pillow knows others, and one of them runs a program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# The EXIF tag, and how a picture is turned to stand upright.
+_ORIENTATION_TAG = 0x0112
+_ORIENTATIONS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 # Of a resized picture: 200 MB of RGB.
 MOST_PIXELS = 1 << 26
 
@@ -34,7 +45,7 @@ def decode_picture(
         crop: the side of that centre, `image_size` by default; a picture that is this square is taken as it is.
 
     Returns:
-        (H, W, C) uint8.
+        (H, W, C) uint8, as a viewer shows it: turned as its EXIF orientation says, on white where it is transparent.
 
     Raises:
         ConfembError: not a picture, a broken one, one with more than 8 bits a channel, or one so large that decoding
@@ -52,7 +63,7 @@ def decode_picture(
             ):
                 if image.mode.startswith(("I", "F")):
                     raise ConfembError(f"{where} has more than 8 bits a channel: convert it to an 8-bit picture.")
-                picture = image.convert(mode)
+                picture = _as_shown(image, mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ConfembError(f"{where} is too large to be decoded safely ({error}): make it smaller.") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
@@ -64,6 +75,23 @@ def decode_picture(
             raise ConfembError(f"{where}: {error}") from error
     pixels = np.array(picture, dtype=np.uint8)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _as_shown(image: "PillowImage", mode: str) -> "PillowImage":
+    """Return a picture upright, transparent parts on white, in another mode."""
+    from PIL import Image
+
+    image.load()
+    try:
+        turn = _ORIENTATIONS.get(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:
+        # Broken EXIF says nothing; readers of it raise whatever they meet.
+        turn = None
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        shown = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", shown.size, (255, 255, 255, 255)), shown)
+    image = image.convert(mode)
+    return image if turn is None else image.transpose(getattr(Image.Transpose, turn))
 
 
 def resize_and_crop(picture: "PillowImage", size: int, crop: int) -> "PillowImage":

@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from confemb.records.read_options import DEFAULT, ReadOptions, say
+from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
+from confemb.support.notes import say
 
 # More classes than this are not made up from bare indices: one wild number would fill the memory.
 MAX_UNNAMED_CLASSES = 100_000

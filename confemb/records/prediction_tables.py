@@ -14,11 +14,12 @@ import numpy as np
 from confemb.records.cell_rules import encode_classes, folded
 from confemb.records.column_names import Columns, choose_columns, class_columns
 from confemb.records.predictions import Predictions, check_class_names, predictions_from_scores
-from confemb.records.read_options import DEFAULT, ReadOptions, say
+from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.records.score_kinds import are_probabilities, check_order, check_scores
 from confemb.records.table_files import Table
 from confemb.support.errors import ConfembError, quoted_list
 from confemb.support.files import parse_json
+from confemb.support.notes import say
 
 # The class that a language model's answers outside the classes are counted as.
 OTHER = "other"

@@ -1,27 +1,15 @@
 """`ReadOptions`: what a user says of a file of predictions, a confusion matrix or a table of similarities."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from confemb.support.errors import ConfembError, one_of, visible
+from confemb.support.errors import ConfembError, one_of
 
 Cells = Literal["names", "indices", "ids"]
 Rows = Literal["true", "predicted"]
 Kind = Literal["counts", "shares", "similarity", "distance"]
 Order = Literal["falling", "rising"]
-
-
-_LOG = logging.getLogger("confemb")
-
-
-def say(text: str) -> None:
-    """Say something about an input that is read, though not as plainly as it stands: a line on stderr.
-
-    It is logged as a warning by the logger "confemb", which Python prints and a program may direct elsewhere.
-    """
-    _LOG.warning("%s", visible(text))
 
 
 @dataclass(frozen=True)

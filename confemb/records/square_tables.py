@@ -14,8 +14,9 @@ import numpy as np
 
 from confemb.records.cell_rules import folded, positions
 from confemb.records.predictions import check_class_names
-from confemb.records.read_options import DEFAULT, ReadOptions, Rows, say
+from confemb.records.read_options import DEFAULT, ReadOptions, Rows
 from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.notes import say
 
 _TOTALS = frozenset(
     {"all", "total", "totals", "sum", "sums", "grand total", "row total", "column total", "row totals", "column totals"}

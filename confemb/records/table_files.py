@@ -16,9 +16,9 @@ import numpy as np
 
 from confemb.records.class_cells import decimal_points, delimiter_word, parse_csv, sniff_delimiter
 from confemb.records.column_names import A_REPORT
-from confemb.records.read_options import say
 from confemb.support.errors import ConfembError, quoted_list, repeated
 from confemb.support.files import bounded, decode_text, parse_json
+from confemb.support.notes import say
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".arrow", ".feather")
 PACKED = (".gz", ".zst")

@@ -149,7 +149,7 @@ def test_names_that_come_with_the_data_are_used():
     assert predictions_from(LABELS, PROBS).class_names == ("0", "1", "2", "3")
     assert predictions_from([3, 5, 3], [5, 5, 3], class_names=[3, 5]).labels.tolist() == [0, 1, 0]
     assert predictions_from([3, 5, 3], np.eye(2)[[0, 1, 0]] * 0.8 + 0.1, class_names=[3, 5]).accuracy == 1.0
-    assert predictions_from(LABELS, TOP[:, 0], class_names={i: n for i, n in enumerate(NAMES)}).class_names == NAMES
+    assert predictions_from(LABELS, TOP[:, 0], class_names=dict(enumerate(NAMES))).class_names == NAMES
     numbered = pd.DataFrame(PROBS, columns=["0", "1", "2", "3"])
     np.testing.assert_array_equal(predictions_from(LABELS, numbered, class_names=NAMES, k=4).top_classes, TOP)
 
