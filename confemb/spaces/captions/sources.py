@@ -178,7 +178,7 @@ def _delimiter(path: Path, first: str) -> str | None:
 
 
 def _delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     if delimiter == "|":
         # Bars do not stand in captions, quotes do.
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
@@ -186,19 +186,19 @@ def _delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[str
     try:
         for cells in reader:
             number = reader.line_num
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
+            if not any(map(str.strip, cells)):
                 continue
             if number == 1 and _DELIMITED_HEADER.match(text.partition("\n")[0].lower()):
                 continue
-            wanted = wanted or (3 if len(cells) > 2 and cells[1].isdecimal() else 2)
-            if len(cells) < wanted or not cells[0]:
+            wanted = wanted or (3 if len(cells) > 2 and cells[1].strip().isdecimal() else 2)
+            picture = cells[0].strip()
+            if len(cells) < wanted or not picture:
                 raise ConfembError(f"{path}, line {number}: expected a picture, {delimiter!r} and its caption.")
             # A caption with commas that is not quoted.
-            caption = f"{delimiter} ".join(cells[wanted - 1 :])
+            caption = delimiter.join(cells[wanted - 1 :]).strip()
             if not caption:
-                raise ConfembError(f"{path}, line {number}: the caption of {cells[0]} is empty: remove that line.")
-            yield _NUMBERED.sub("", cells[0]), caption
+                raise ConfembError(f"{path}, line {number}: the caption of {picture} is empty: remove that line.")
+            yield _NUMBERED.sub("", picture), caption
     except csv.Error as error:
         raise ConfembError(f"{path}, line {reader.line_num}: {error}.") from error
 
