@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from confemb.records.pairs import PairCounts, PairSum, count_pairs, pairs_from_confusions
     from confemb.records.prediction_files import load_pairs, load_predictions, save_predictions
     from confemb.records.predictions import Predictions, predictions_from_scores
+    from confemb.records.predictions_from import predictions_from
+    from confemb.records.read_options import ReadOptions
     from confemb.records.similarity import Agreement, SimilarityMatrix, agreement
     from confemb.records.word_vectors import WordVectors
     from confemb.references import REFERENCES, NoiseCeiling, Reference, open_reference
@@ -144,6 +146,7 @@ __all__ = [
     "Ppmi",
     "Predictions",
     "Procrustes",
+    "ReadOptions",
     "Reference",
     "Reliability",
     "Result",
@@ -205,6 +208,7 @@ __all__ = [
     "paper_similarities",
     "picture_replicates",
     "predict_epochs",
+    "predictions_from",
     "predictions_from_scores",
     "procrustes",
     "rank_correlations",
@@ -279,6 +283,7 @@ _MODULES = {
     "Ppmi": "confemb.embedders.ppmi",
     "Predictions": "confemb.records.predictions",
     "Procrustes": "confemb.studies.models",
+    "ReadOptions": "confemb.records.read_options",
     "Reference": "confemb.references",
     "REFERENCES": "confemb.references",
     "Reliability": "confemb.stats.reliability",
@@ -340,6 +345,7 @@ _MODULES = {
     "paper_similarities": "confemb.references.paper",
     "picture_replicates": "confemb.stats.bootstrap",
     "predict_epochs": "confemb.pipeline.series",
+    "predictions_from": "confemb.records.predictions_from",
     "predictions_from_scores": "confemb.records.predictions",
     "procrustes": "confemb.studies.models",
     "rank_correlations": "confemb.stats.seeds",

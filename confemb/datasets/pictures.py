@@ -1,6 +1,7 @@
 """Decoding one picture to an array."""
 
 import contextlib
+import functools
 import io
 import struct
 import warnings
@@ -11,6 +12,7 @@ import numpy as np
 
 from confemb.support.errors import ConfembError
 from confemb.support.files import open_file
+from confemb.support.notes import say
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -69,12 +71,24 @@ def decode_picture(
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise ConfembError(f"{where} cannot be read as a picture ({error}): mend or remove it.") from error
     if image_size is not None:
+        if crop is not None and picture.size == (crop, crop) and image_size > crop:
+            say_taken_as_it_is(image_size, crop)
         try:
             picture = resize_and_crop(picture, image_size, crop or image_size)
         except ConfembError as error:
             raise ConfembError(f"{where}: {error}") from error
     pixels = np.array(picture, dtype=np.uint8)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+@functools.cache
+def say_taken_as_it_is(resize: int, crop: int) -> None:
+    """Say once that pictures of the size that is cut out in the end are not enlarged before."""
+    say(
+        f"pictures of {crop} x {crop} are taken as they are; the weights were measured on pictures resized to "
+        f"{resize} on "
+        f"their shorter side, of which the central {crop} x {crop} were cut out: give larger pictures to follow that."
+    )
 
 
 def _as_shown(image: "PillowImage", mode: str) -> "PillowImage":

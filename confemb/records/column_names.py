@@ -8,6 +8,7 @@ Names are compared without regard to case, and blanks, hyphens and dots count as
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
@@ -144,7 +145,7 @@ def choose_columns(header: Sequence[str], options: ReadOptions = DEFAULT) -> Col
     """
     found = _Header(header)
     _refuse_report(found)
-    common = {name: found.exact(name) for name in IDS}
+    common: dict[str, Any] = {name: found.exact(name) for name in IDS}
     for name in (options.label_column, *(options.top_columns or ()), *(options.prob_columns or ())):
         if name is not None and name not in found.names:
             raise unknown_name("column", name, found.names)
@@ -186,7 +187,7 @@ def choose_columns(header: Sequence[str], options: ReadOptions = DEFAULT) -> Col
     return Columns(label, wide=wide, file=file, **common)
 
 
-def _documented(found: _Header, options: ReadOptions, common: dict[str, str | None]) -> Columns:
+def _documented(found: _Header, options: ReadOptions, common: dict[str, Any]) -> Columns:
     """Return the columns of a table with top1..topk."""
     label = options.label_column or found.exact("label")
     if label is None:

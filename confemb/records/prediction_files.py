@@ -201,6 +201,11 @@ def load_pairs(
     predictions = _load_predictions(content, class_names, classes_to_keep(k), options)
     with naming_file(where):
         k = min(3, predictions.k) if k is None else k
+        unseen = set(np.flatnonzero(np.bincount(predictions.labels, minlength=len(predictions.class_names)) == 0))
+        only_other = {predictions.class_names[i] for i in unseen} == {OTHER}
+        if missing_classes == "error" and only_other and OTHER not in (class_names or ()):
+            # Nothing is of this class, but answers are.
+            missing_classes = "keep"
         counts = count_pairs(
             predictions,
             k=k,

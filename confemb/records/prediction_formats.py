@@ -113,7 +113,9 @@ def _from_arrays(
     if labels.ndim == 2:
         contents, names = _one_label_a_row(contents, form, names)
         values, labels = contents[form], contents["labels"]
-    texts = {name: contents[name].astype(str) if name in contents else None for name in ("ids", "splits")}
+    texts: dict[str, Any] = {
+        name: contents[name].astype(str) if name in contents else None for name in ("ids", "splits")
+    }
     labels = labels.astype(object) if labels.dtype.kind == "U" else labels
     if form in ("probs", "logits"):
         if values.dtype.kind not in "fiu":

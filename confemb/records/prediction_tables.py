@@ -190,7 +190,7 @@ class _TableReader:
         if self.columns.tops and len(places) < 2:
             return None
         explicit = self.options.prob_columns is not None
-        scores = []
+        scores: list[np.ndarray | None] = []
         for place in places:
             try:
                 scores.append(self._numbers(columns[place]))
@@ -199,7 +199,7 @@ class _TableReader:
                     raise
                 scores.append(None)
         kept = [i for i, column in enumerate(scores) if column is not None]
-        array = np.stack([scores[i] for i in kept], axis=1)
+        array = np.stack([column for column in scores if column is not None], axis=1)
         names = tuple(names[i] for i in kept)
         return (*_without_extras(array, names, classes, self.names is not None or explicit), logits)
 

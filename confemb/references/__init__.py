@@ -125,9 +125,9 @@ def open_reference(text: str, *, kind: str | None = None) -> Reference:
     """
     name, colon, argument = text.partition(":")
     if name == "result" or (name not in REFERENCES.names() and is_there(text)):
-        from confemb.references.result import result_reference
-
-        return result_reference((argument if colon else None) if name == "result" else text, kind=kind)
+        path = (argument if colon else None) if name == "result" else text
+        result: Reference = REFERENCES.get("result")(path, kind=kind)
+        return result
     if name in REFERENCES.names():
         reference: Reference = REFERENCES.get(name)(argument if colon else None)
         return reference
