@@ -85,6 +85,8 @@ from .records.prediction_files import (
 )
 from .records.predictions import Predictions as Predictions
 from .records.predictions import predictions_from_scores as predictions_from_scores
+from .records.predictions_from import predictions_from as predictions_from
+from .records.read_options import ReadOptions as ReadOptions
 from .records.similarity import SimilarityMatrix as SimilarityMatrix
 from .references import open_reference as open_reference
 from .references.comparison import compare as compare

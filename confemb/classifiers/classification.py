@@ -11,7 +11,16 @@ import numpy as np
 
 from confemb.datasets import Dataset
 from confemb.records.classifier import BATCH_SIZE, Classifier, class_places
-from confemb.records.predictions import Predictions, check_class_names, check_indices, check_k, predictions_from_scores
+from confemb.records.foreign_arrays import in_order_of, named_array
+from confemb.records.predictions import (
+    Predictions,
+    as_labels,
+    check_class_names,
+    check_indices,
+    check_k,
+    predictions_from_scores,
+)
+from confemb.records.score_kinds import check_scores
 from confemb.support.errors import ConfembError
 
 
@@ -35,7 +44,7 @@ def classify(
     Args:
         classifier: gives the scores.
         inputs: N inputs that can be sliced (an array, a memory-map, a sparse matrix, a list).
-        labels: (N,) true classes as indices into `class_names`.
+        labels: (N,) true classes as indices into `class_names`, or by name.
         class_names: the names of the labels; all of them must be among the classifier's, by name, and may
             be only some of them.
         k: classes to keep for each input; the classifier's number of classes keeps them all.
@@ -50,7 +59,7 @@ def classify(
         ConfembError: a label name the classifier does not know, k out of range, inputs and labels of
             different number, scores of a wrong shape, not finite, or said to be probabilities and none.
     """
-    labels, total = np.asarray(labels), input_count(inputs)
+    labels, total = as_labels(labels, class_names), input_count(inputs)
     if labels.shape != (total,):
         raise ConfembError(f"there are {total} inputs but labels of shape {labels.shape}; there must be as many.")
     if batch_size < 1:
@@ -162,7 +171,7 @@ def _top_of_batches(
             inputs, labels = pair
         except (TypeError, ValueError):
             raise ConfembError(f"batch {number} is no pair: give (inputs, labels) for each batch.") from None
-        count, labels = input_count(inputs), np.asarray(labels)
+        count, labels = input_count(inputs), as_labels(labels, class_names)
         if labels.shape != (count,):
             raise ConfembError(
                 f"batch {number} has {count} inputs but labels of shape {labels.shape}; there must be as many."
@@ -179,9 +188,10 @@ def _top_of_batches(
 
 
 def _checked(classifier: Classifier, scores: Any, count: int, classes: int, done: int) -> np.ndarray:
-    """Return a batch's scores as an array, or raise; `done` inputs were scored before."""
-    scores = np.asarray(scores)
+    """Return a batch's scores as an array in the order of the classes, or raise; `done` inputs were scored before."""
     who = f"the classifier {classifier.name!r}"
+    named = named_array(scores, f"the scores of {who}")
+    scores = in_order_of(named, classifier.class_names, f"the scores of {who}")
     if scores.shape != (count, classes):
         raise ConfembError(
             f"{who} gave scores of shape {scores.shape} for {count} inputs; with its {classes} classes "
@@ -192,6 +202,8 @@ def _checked(classifier: Classifier, scores: Any, count: int, classes: int, done
     bad = ~np.isfinite(scores).all(axis=1)
     if bad.any():
         raise ConfembError(f"{who} gives scores that are not finite for input {done + int(np.argmax(bad))}.")
+    if classifier.logits or (scores.size and scores.min() >= 0):
+        check_scores(scores, logits=classifier.logits, who=f"the scores of {who}")
     if not classifier.logits:
         # A little room for the rounding of half precision.
         bad = (scores < 0) | (scores > 1 + 1e-5)

@@ -113,19 +113,24 @@ def known_ceilings(references: Sequence[Reference], class_names: Sequence[str]) 
     return {title: ceiling for title, ceiling in found.items() if ceiling is not None}
 
 
-def open_reference(text: str) -> Reference:
+def open_reference(text: str, *, kind: str | None = None) -> Reference:
     """Return the reference of that name, with what stands behind a colon as its argument; or a result, by its path.
+
+    Args:
+        text: the name or path.
+        kind: what a square CSV holds, "similarity" or "distance"; None: similarities, unless they look otherwise.
 
     Raises:
         ConfembError: an unknown name, an argument it cannot use, or a path that holds no result.
     """
     name, colon, argument = text.partition(":")
+    if name == "result" or (name not in REFERENCES.names() and is_there(text)):
+        path = (argument if colon else None) if name == "result" else text
+        result: Reference = REFERENCES.get("result")(path, kind=kind)
+        return result
     if name in REFERENCES.names():
         reference: Reference = REFERENCES.get(name)(argument if colon else None)
         return reference
-    if is_there(text):
-        result: Reference = REFERENCES.get("result")(text)
-        return result
     raise unknown_name("reference", text, [*REFERENCES.names(), "a result folder", "a square CSV"])
 
 

@@ -28,7 +28,8 @@ _LABELS = ("tensor(int64)", "tensor(string)")
 class OnnxClassifier:
     """An ONNX file.
 
-    Of the outputs of scikit-learn's exporter, label and probabilities, the probabilities are taken. A file
+    Of the outputs of scikit-learn's exporter, label and probabilities, the probabilities are taken, and class names in
+    another order than that of the labels are refused. A file
     exported for a fixed number of inputs is run as often as needed, the last time filled up.
 
     Args:
@@ -68,7 +69,12 @@ class OnnxClassifier:
                 f"the input {self._input.name!r} of {path} is of type {self._input.type}, which no batch is: choose "
                 "another with input_name, or export the model again."
             )
-        self._output = _choose_scores(self._session.get_outputs(), output_name, where=str(path))
+        outputs = self._session.get_outputs()
+        self._output = _choose_scores(outputs, output_name, where=str(path))
+        labels = [output.name for output in outputs if output.type in _LABELS]
+        self._label = labels[0] if len(labels) == 1 and len(outputs) == 2 else None
+        # Which column of the scores each of the file's own labels was the most probable of.
+        self._seen: dict[Any, int] = {}
         classes = self._output.shape[-1] if self._output.shape else None
         if isinstance(classes, int) and classes != len(self.class_names):
             raise ConfembError(
@@ -112,10 +118,38 @@ class OnnxClassifier:
         return values.astype(wanted_type, copy=False)
 
     def _run(self, values: np.ndarray) -> np.ndarray:
+        wanted = [self._output.name] if self._label is None else [self._output.name, self._label]
         try:
-            return np.asarray(self._session.run([self._output.name], {self._input.name: values})[0])
+            scores, *labels = self._session.run(wanted, {self._input.name: values})
         except Exception as error:  # ONNX Runtime's errors have no other base.
             raise ConfembError(f"the ONNX model {self.name!r} fails on a batch: {_first_line(error)}") from error
+        scores = np.asarray(scores)
+        if labels and scores.ndim == 2 and scores.shape[1] == len(self.class_names):
+            self._check_labels(scores, np.asarray(labels[0]).reshape(-1))
+        return scores
+
+    def _check_labels(self, scores: np.ndarray, labels: np.ndarray) -> None:
+        """Raise where the file's own labels are not the class names of the most probable columns."""
+        ordered = np.sort(scores.astype(np.float64), axis=1)
+        clear = ordered[:, -1] - ordered[:, -2] > 1e-4 if scores.shape[1] > 1 else np.ones(len(scores), bool)
+        for label, best in zip(labels[clear].tolist(), scores[clear].argmax(axis=1).tolist(), strict=True):
+            known, name = str(label) in self.class_names, self.class_names[best]
+            self._seen.setdefault(label, best)
+            if (isinstance(label, str) and known and name != label) or self._seen[label] != best:
+                raise ConfembError(
+                    f"the ONNX model {self.name!r} says {label!r} where the most probable class by class_names is "
+                    f"{name!r}: "
+                    "give class_names in the order of the model's own labels."
+                )
+        if any(isinstance(label, str) and label in self.class_names for label in self._seen):
+            return
+        # Exporters write the columns in the sorted order of the labels.
+        places = [self._seen[label] for label in sorted(self._seen)]
+        if places != sorted(set(places)):
+            raise ConfembError(
+                f"the labels of the ONNX model {self.name!r} do not go with the columns of its scores: give "
+                "output_name to take the scores alone."
+            )
 
 
 def _open(path: Path) -> Any:

@@ -7,8 +7,11 @@ import typer
 
 from confemb.cli.commands.options import ClassNames, PairedClasses
 from confemb.cli.commands.printing import note, say
+from confemb.cli.commands.reading import reads, with_classes
+from confemb.records.read_options import DEFAULT, ReadOptions
 
 
+@reads()
 def count(
     shards: Annotated[
         list[str],
@@ -28,11 +31,11 @@ def count(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Count the pairs of many predictions, shard by shard in bounded memory, or add up counts."""
     import numpy as np
 
-    from confemb.records.class_cells import load_class_names
     from confemb.stats.counting import common_replicates, count_replicates, count_shards, held_replicates
     from confemb.support.errors import ConfembError, one_of
     from confemb.support.progress import Display
@@ -40,7 +43,7 @@ def count(
     counting = one_of("--weighting", weighting, "count", "probability")
     if out.suffix != ".npz":
         raise ConfembError(f"--out is {out}: give a file with the suffix .npz.")
-    names = None if classes is None else load_class_names(classes)
+    names, reading = with_classes(classes, reading)
     if bootstraps is None:
         held = held_replicates(shards)
         bootstraps, seed = common_replicates(held)
@@ -50,6 +53,7 @@ def count(
                 "out; count the predictions of all with the same --bootstraps and --seed."
             )
     options: Any = {"k": k, "class_names": names, "weighting": counting, "temperature": temperature}
+    options |= {"options": reading}
     with Display().bar() as update:
         if bootstraps:
             found = count_replicates(shards, replicates=bootstraps, seed=seed, **options, progress=update)

@@ -7,6 +7,8 @@ import typer
 
 from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
 from confemb.cli.commands.printing import say_text
+from confemb.cli.commands.reading import reads, with_classes
+from confemb.records.read_options import DEFAULT, ReadOptions, named_alike
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -95,6 +97,7 @@ def formation(
     say_text(write_study(study, folder / "formation"))
 
 
+@reads(squares=False)
 def models(
     classifiers: Annotated[
         list[str],
@@ -115,11 +118,11 @@ def models(
         str | None, typer.Option(help='Families of classifiers: a TOML file of lines family = ["classifier", ...].')
     ] = None,
     title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Show how alike several classifiers see the same classes: matrix, map and families."""
     from confemb.analysis.options import load_groups
     from confemb.embedders import make_pair_embedder
-    from confemb.records.class_cells import load_class_names
     from confemb.records.options import PairOptions
     from confemb.records.prediction_files import classes_to_keep
     from confemb.reporting.study import write_study
@@ -130,8 +133,8 @@ def models(
     from confemb.support.manifest import study_manifest
 
     missing = one_of("--missing-classes", missing_classes, "error", "drop")
-    names = None if classes is None else load_class_names(classes)
-    found = load_classifiers(classifiers, class_names=names, keep=classes_to_keep(k))
+    names, reading = with_classes(classes, reading)
+    found = load_classifiers(classifiers, class_names=names, keep=classes_to_keep(k), options=reading)
     if len(found) < 2:
         raise ConfembError("one classifier cannot be compared; give at least 2, or an NPZ file of many.")
     joined = dict(zip(found, join_pictures(list(found.values())), strict=True))
@@ -148,6 +151,7 @@ def models(
     say_text(write_study(models_study(comparison), out))
 
 
+@reads(squares=False)
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A result folder or a predictions file: before.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The same, of the same pictures: after.")],
@@ -160,9 +164,9 @@ def diff(
     flips: Annotated[int, typer.Option(min=99, help="Random swaps, for --weighting probability.")] = 9999,
     seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
     title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Show which class pairs moved between two checkpoints of one network, beyond chance."""
-    from confemb.records.class_cells import load_class_names
     from confemb.records.prediction_files import classes_to_keep
     from confemb.result.model_files import load_classifier
     from confemb.studies import DifferenceOptions, compare_checkpoints
@@ -179,9 +183,11 @@ def diff(
         names=names if names[0] != names[1] else (a, b),
         title=title or "",
     )
-    given, keep = None if classes is None else load_class_names(classes), classes_to_keep(k)
-    before = load_classifier(a, class_names=given, split=split, keep=keep)
-    after = load_classifier(b, class_names=before.class_names, split=split, keep=keep)
+    given, reading = with_classes(classes, reading)
+    keep = classes_to_keep(k)
+    before = load_classifier(a, class_names=given, split=split, keep=keep, options=reading)
+    reading = reading if given is not None else named_alike(before.class_names, reading)
+    after = load_classifier(b, class_names=before.class_names, split=split, keep=keep, options=reading)
     manifest = study_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed)
     say_text(compare_checkpoints(before, after, options, manifest=manifest).save(out))
 
