@@ -24,8 +24,18 @@ from confemb.records.embedding import EmbeddingRuns
 from confemb.records.pairs import PairCounts, count_pairs
 from confemb.records.prediction_files import load_predictions, save_predictions
 from confemb.records.predictions import Predictions, check_k
+from confemb.records.ranks import informative_ranks
 from confemb.references import open_reference
-from confemb.result.folder import EXAMPLES, PAIRS, PREDICTIONS, RUNS, embed_counts, record_embedding, write_draft_report
+from confemb.result.folder import (
+    EXAMPLES,
+    PAIRS,
+    PREDICTIONS,
+    RUNS,
+    embed_counts,
+    record_embedding,
+    set_note,
+    write_draft_report,
+)
 from confemb.result.uncertainty_stage import measure_chance
 from confemb.support.draft import Draft
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
@@ -284,7 +294,8 @@ class Run:
     def _embed(self, key: str) -> None:
         experiment = self.experiment
         predictions = load_predictions(self.draft.path(PREDICTIONS))
-        counts = pair_counts(experiment, predictions)
+        counts, note = informative_ranks(pair_counts(experiment, predictions))
+        set_note(self.draft, note)
         if isinstance(self.embedder, ClassifierEmbedder):
             self._embed_classifier(self.embedder, counts, key)
             return

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from confemb.records.options import PairOptions
 from confemb.records.pairs import PairCounts
 from confemb.records.prediction_files import load_predictions, save_predictions
 from confemb.records.predictions import Predictions
+from confemb.records.ranks import informative_ranks
 from confemb.references import left_out, open_reference
 from confemb.result.uncertainty_stage import measure_chance
 from confemb.stats.count_replicates import CountedResampling
@@ -92,6 +94,9 @@ def embed_predictions(
     """
     display = display or Display()
     embedder = make_pair_embedder(section.name, section.options)
+    counts, note = informative_ranks(counts)
+    if counted is not None:
+        counted = replace(counted, like=counts)
     groups = {name: list(members) for name, members in (groups or {}).items()}
     group_of(counts.class_names, groups)
     if len(counts.class_names) > MOST_CLASSES_IN_A_TABLE and (groups or references):
@@ -107,6 +112,7 @@ def embed_predictions(
             raise ConfembError(f"{folder} holds the result of an experiment; choose another folder with --out.")
         draft.values.update(title=title, description=description, source=source)
         draft.values["report"] = {"groups": groups, "reference": list(references), "item": item}
+        set_note(draft, note)
         key = stage_key("embed", source, seed, section.model_dump(mode="json"))
         try:
             files = []
@@ -131,6 +137,13 @@ def embed_predictions(
         finally:
             # After a failure there is nothing to go on from: all of it is done anew.
             draft.discard()
+
+
+def set_note(draft: Draft, note: str) -> None:
+    """Record a sentence that the findings begin with, or that there is none."""
+    draft.values.pop("note", None)
+    if note:
+        draft.values["note"] = note
 
 
 def embed_counts(

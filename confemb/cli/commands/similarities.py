@@ -1,7 +1,7 @@
 """The command `similar`: the nearest classes in a finished result."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,8 @@ def similar(
     top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 10,
 ) -> None:
     """Print the classes nearest to one, with the interval over each source of uncertainty."""
+    from confemb.analysis.caveats import isolated
+
     nearest = nearest_of_many(folder, class_name, top)
     if nearest is not None:
         width = max(len(name) for name, _ in nearest)
@@ -27,8 +29,15 @@ def similar(
             typer.echo(f"{name:<{width}}  {cosine:+.3f}")
         return
     similarity, intervals, two = result_uncertainty(folder)
-    order = similarity.order_for(class_name)[:top]
+    for sentence in first_sentences(folder):
+        typer.echo(visible(sentence), err=True)
     row = similarity.index(class_name)
+    if class_name in isolated(similarity):
+        others = len(similarity.class_names) - 1
+        value = float(similarity.values[row, 0 if row else 1])
+        typer.echo(visible(f"{class_name} is equally near to all {others} others ({value:+.3f}): none is its nearest."))
+        return
+    order = similarity.order_for(class_name)[:top]
     width = max((len(similarity.class_names[i]) for i in order), default=0)
     for i in order:
         line = f"{similarity.class_names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
@@ -40,6 +49,26 @@ def similar(
             if bounds is not None:
                 line += f"  {source} [{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
         typer.echo(visible(line))
+
+
+def first_sentences(folder: Path) -> list[str]:
+    """Return what a reader of a finished result must know before its first number, see `caveats`."""
+    from confemb.analysis.caveats import caveats
+    from confemb.result.folder import load_result, open_result
+    from confemb.stats.seeds import summarise_runs
+
+    result, values = load_result(folder), open_result(folder).values
+    if result.stages["embed"].get("looks_into_classifier", False):
+        return []
+    agreement = summarise_runs(result.runs).rank_agreement
+    reliability, note = result.uncertainty.reliability, str(values.get("note", ""))
+    return caveats(result.counts, reliability, rank_agreement=agreement, note=note, item=_item(values))
+
+
+def _item(values: dict[str, Any]) -> str:
+    """Return what a manifest says was classified, one of it."""
+    shown = values.get("experiment", values).get("report", {})
+    return str(shown.get("item", "picture"))
 
 
 def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, float]] | None:
