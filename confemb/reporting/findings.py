@@ -9,7 +9,7 @@ from confemb.analysis.derived import Analysis
 from confemb.reporting.agreement_table import interval_text
 from confemb.reporting.reliability_table import median_width
 from confemb.reporting.tables import number
-from confemb.stats.seeds import next_run_within
+from confemb.stats.seeds import FEWEST_RUNS_FOR_BASINS, next_run_within
 from confemb.support.errors import quoted_list
 
 # Below this mean cosine across groups the report says that they have nothing in common.
@@ -114,8 +114,10 @@ def seeds_sentence(analysis: Analysis) -> str:
         )
     if analysis.runs.basins is not None:
         text += " They fall into two groups: a single seed shows one of the two. The table names the pairs that move."
-    elif seeds > 3:
-        text += " They form one group."
+    elif seeds >= FEWEST_RUNS_FOR_BASINS:
+        text += " No two groups of seeds are seen."
+    else:
+        text += f" Fewer than {FEWEST_RUNS_FOR_BASINS} seeds cannot show whether they fall into two groups."
     return (
         f"{text} The intervals over seeds hold 95 % of these values; the next seed's value they hold in about "
         f"{next_run_within(seeds):.0%} of cases."

@@ -42,7 +42,9 @@ def test_the_reliability_decides_what_is_said(halves, begins):
 
 def test_seeds_that_disagree_and_notes_come_first():
     found = caveats(counts({(0, 1): 50}), Reliability(), rank_agreement=0.2, note="First.")
-    assert found[0] == "First." and found[1].startswith("Unreliable: two seeds") and "0.20" in found[1]
+    assert found[0] == "First."
+    assert found[1].startswith("Unreliable: two seeds")
+    assert "0.20" in found[1]
 
 
 def test_isolated_classes_are_equally_far_from_all():
