@@ -208,8 +208,8 @@ def _precision_sentence(planted: Sequence[PlantedPrecision]) -> str:
         for one in planted
     ]
     return (
-        f"Expect that most of these labels are right: at best {', '.join(told)} of all labels are wrong at random. Real "
-        "errors are harder to see: of the pictures flagged on CIFAR-10's test set about 5 % are mislabelled."
+        f"Expect that most of these labels are right: at best {', '.join(told)} of all labels are wrong at random. "
+        "Real errors are harder to see: of the pictures flagged on CIFAR-10's test set about 5 % are mislabelled."
     )
 
 
