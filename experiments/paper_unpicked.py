@@ -167,7 +167,7 @@ def unpicked_study(folder: Path, people: str) -> Study:
     low, high = np.percentile(values, [2.5, 97.5])
     findings = [
         f"Over {len(networks)} networks and {values.shape[1]} embedding seeds each, none left out, the agreement with "
-        f"the paper is {number(float(values.mean()), 3)} on average (Spearman; 95 % of runs from {number(float(low))} to "
+        f"the paper is {number(float(values.mean()), 3)} on average (Spearman; 95 % of runs: {number(float(low))} to "
         f"{number(float(high))}); {below:.0%} lie below {COUNTS_REACH}, what the plain counts reach.",
         f"The first network (seed {networks[0].seeds[0]}) reaches {number(own[0], 3)} by the median over its embedding "
         f"seeds, all networks {number(min(own), 3)} to {number(max(own), 3)}, the median over the networks "
