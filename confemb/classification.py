@@ -237,15 +237,30 @@ def _top_of_batches(
             labels = places[check_indices(labels, len(places), what="label")]
         except ConfembError as error:
             raise ConfembError(f"batch {number}: {error}") from error
-        scores = _checked(classifier, classifier.scores(inputs), count, len(names), done)
+        scores = checked_scores(
+            classifier.scores(inputs),
+            classifier.name,
+            logits=classifier.logits,
+            count=count,
+            classes=len(names),
+            done=done,
+        )
         yield predictions_from_scores(scores, labels, names, k=k, logits=classifier.logits)
         done += count
 
 
-def _checked(classifier: Classifier, scores: Any, count: int, classes: int, done: int) -> np.ndarray:
-    """Return a batch's scores as an array, or raise; `done` inputs were scored before."""
+def checked_scores(scores: Any, name: str, *, logits: bool, count: int, classes: int, done: int) -> np.ndarray:
+    """Return a batch's scores as an array, or raise ConfembError unless they are (count, classes) finite numbers.
+
+    Args:
+        scores: what a classifier gave.
+        name: the classifier's name, for messages.
+        logits: whether they are logits; otherwise they must be from 0 to 1.
+        count, classes: the shape that is expected.
+        done: how many inputs were scored before.
+    """
     scores = np.asarray(scores)
-    who = f"the classifier {classifier.name!r}"
+    who = f"the classifier {name!r}"
     if scores.shape != (count, classes):
         raise ConfembError(
             f"{who} gave scores of shape {scores.shape} for {count} inputs; with its {classes} classes "
@@ -256,7 +271,7 @@ def _checked(classifier: Classifier, scores: Any, count: int, classes: int, done
     bad = ~np.isfinite(scores).all(axis=1)
     if bad.any():
         raise ConfembError(f"{who} gives scores that are not finite for input {done + int(np.argmax(bad))}.")
-    if not classifier.logits:
+    if not logits:
         # A little room for the rounding of half precision.
         bad = (scores < 0) | (scores > 1 + 1e-5)
         if bad.any():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from confemb.commands import captions, compare, counting, lab, models, similarities, uses, words
+from confemb.commands import score as scoring
 from confemb.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
 from confemb.errors import ConfembError, one_of, unknown_name, visible
 
@@ -89,6 +90,7 @@ def predict(
 
 
 app.command()(counting.count)
+app.command()(scoring.score)
 
 
 @app.command()

@@ -1,0 +1,174 @@
+"""`torch:FILE.pt2`: programs exported by `torch.export.save`, read only where nothing in them is run."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from confemb.adapters.torch import to_numpy
+from confemb.classify.picture_input import (
+    meaning_of_scores,
+    need_names,
+    picture_preparation,
+    picture_shape,
+    stack_rows,
+)
+from confemb.classify.records import ItemKind, ModelSettings, OpenedModel
+from confemb.classify.torch_device import UNTRIED, best_device
+from confemb.errors import ConfembError, quoted_list
+from confemb.extras import import_extra
+from confemb.files import sha256_file
+
+BATCH = 32
+# What sizes are made of in an exported program: "s0", "2*s77 + 1", "Mod(s0, 2)". PyTorch gives them to sympy, which
+# evaluates Python: nothing else may stand there.
+_EXPRESSION = re.compile(
+    r"(?:\b(?:s|u|zuf|zf)?\d+(?:\.\d+)?\b|\b(?:Mod|Max|Min|FloorDiv|CleanDiv|ModularIndexing|Eq|Ne|Le|Lt|Ge|Gt|And|Or|"
+    r"Not|Abs|int_oo|oo|True|False|true|false|Integer|PythonMod|CeilDiv|IntTrueDiv|ToFloat|Pow|PowByNatural)\b|"
+    r"[-+*/%()<>=&|~, ])*"
+)
+_LARGEST_JSON = 1 << 28
+
+
+def open_exported(
+    file: str, settings: ModelSettings, data_kind: ItemKind | None, label_names: Sequence[str]
+) -> OpenedModel:
+    """Open a program that takes one batch of pictures (four axes) or rows of numbers (two) and gives (n, K) scores.
+
+    Files are refused that hold pickled objects, compiled code or sizes that are more than arithmetic.
+
+    Raises:
+        ConfembError: torch is missing, a file that is broken or refused, another number of inputs, unknown classes.
+    """
+    torch = import_extra("torch", "torch", what="exported PyTorch programs")
+    path = Path(file).expanduser()
+    check_archive(path)
+    try:
+        program = torch.export.load(str(path))
+    except Exception as error:  # torch raises errors of many kinds for a broken file.
+        said = " ".join(str(error).split())[:300].rstrip(".")
+        raise ConfembError(f"{file} cannot be read as an exported program ({type(error).__name__}: {said}).") from error
+    entries = [node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
+    if len(entries) != 1:
+        raise ConfembError(f"{file} takes {len(entries)} inputs; it must take one batch: export a module of one input.")
+    example = entries[0].meta["val"]
+    shape = tuple(int(axis) if isinstance(axis, int) else None for axis in example.shape)
+    fixed = shape[0]
+    dtype = np.dtype(str(example.dtype).removeprefix("torch."))
+    device = best_device() if settings.device == "auto" else settings.device
+    module, described = program.module(), None
+    if device != "cpu":
+        from torch.export.passes import move_to_device_pass
+
+        module = move_to_device_pass(program, device).module()
+    takes: tuple[ItemKind, ...]
+    if len(shape) == 4:
+        prepare, described = picture_preparation(
+            settings.preprocess, picture_shape(shape, where=file), dtype, where=file
+        )
+        takes = ("picture",)
+    elif len(shape) == 2:
+        takes = ("row",)
+
+        def prepare(items: list[Any]) -> np.ndarray:
+            return stack_rows(items, dtype)
+
+    else:
+        raise ConfembError(f"the input of {file} has {len(shape)} axes: pictures have 4, rows of numbers 2.")
+
+    def forward(batch: np.ndarray) -> np.ndarray:
+        count = len(batch)
+        if fixed is not None and count < fixed:
+            # Exported for batches of one size: filled up with the last item.
+            batch = np.concatenate([batch, np.repeat(batch[-1:], fixed - count, axis=0)])
+        with torch.inference_mode():
+            scores = module(torch.from_numpy(batch).to(device))
+        if not isinstance(scores, torch.Tensor):
+            raise ConfembError(f"{file} gives {type(scores).__name__}, not one tensor: export a module that does.")
+        return to_numpy(scores)[:count]
+
+    if fixed is not None and settings.batch_size not in (None, fixed):
+        raise ConfembError(f"{file} was exported for batches of {fixed}: leave --batch-size out.")
+    return OpenedModel(
+        name=path.stem,
+        class_names=need_names(settings.class_names, where=file),
+        logits=meaning_of_scores(settings.scores),
+        takes=takes,
+        prepare=prepare,
+        forward=forward,
+        identity={"family": "torch", "sha256": sha256_file(path), "preprocess": described},
+        batch_size=fixed or settings.batch_size or BATCH,
+        device=device,
+        notes=() if device == "cpu" else (f"computing on {device}: {UNTRIED}",),
+    )
+
+
+def check_archive(path: Path) -> None:
+    """Raise ConfembError for a .pt2 file whose reading would unpickle, evaluate or load code from it."""
+    torch = import_extra("torch", "torch", what="exported PyTorch programs")
+    if not path.is_file():
+        raise ConfembError(f"there is no file {path}; give the path of a .pt2 file.")
+    refused = "which would run code from the file: only programs of tensors, saved by torch.export.save, are read."
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            inside = {name: name.partition("/")[2] for name in names}
+            programs = [name for name in names if re.fullmatch(r"models/[^/]+\.json", inside[name])]
+            if len(programs) != 1:
+                raise ConfembError(
+                    f"{path} holds {len(programs)} programs in the format of torch.export.save of PyTorch 2.9 or "
+                    "later; it must hold one: export the model again."
+                )
+            if compiled := [name for name in names if inside[name].startswith("data/aotinductor")]:
+                raise ConfembError(f"{path} holds compiled code ({compiled[0]!r}), {refused}")
+            for name in names:
+                if inside[name].startswith(("data/weights/", "data/constants/")):
+                    _check_payload(archive, name, str(path), refused)
+                elif inside[name].startswith("data/sample_inputs/"):
+                    # PyTorch itself falls back to unpickling where this fails.
+                    torch.load(io.BytesIO(archive.read(name)), weights_only=True)
+            for expression in _expressions(_json(archive, programs[0])):
+                if not _EXPRESSION.fullmatch(expression):
+                    raise ConfembError(f"{path} holds the size {expression[:80]!r}, {refused}")
+    except ConfembError:
+        raise
+    except Exception as error:
+        # A broken archive, JSON that is none, tensors that torch refuses to read without unpickling.
+        said = " ".join(str(error).split())[:200].rstrip(".")
+        raise ConfembError(
+            f"{path} is broken, or holds pickled objects, {refused} ({type(error).__name__}: {said})"
+        ) from error
+
+
+def _check_payload(archive: zipfile.ZipFile, name: str, where: str, refused: str) -> None:
+    """Refuse tensors that are pickled, and objects that are no tensors."""
+    if name.endswith(".pt"):
+        raise ConfembError(f"{where} holds pickled weights ({name!r}), {refused}")
+    if not name.endswith(".json"):
+        return
+    for tensor, about in _json(archive, name).get("config", {}).items():
+        if about.get("use_pickle") or not str(about.get("path_name", "")).startswith(("weight_", "tensor_")):
+            raise ConfembError(f"{where} holds {tensor!r} as a pickled object, {refused}")
+
+
+def _json(archive: zipfile.ZipFile, name: str) -> Any:
+    if archive.getinfo(name).file_size > _LARGEST_JSON:
+        raise ConfembError(f"{name!r} is too large to be a description: {quoted_list([name])}.")
+    return json.loads(archive.read(name))
+
+
+def _expressions(value: Any) -> Iterator[str]:
+    """Yield every text under a key that PyTorch evaluates as an expression."""
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            yield from (text for key, text in one.items() if key == "expr_str" and isinstance(text, str))
+            stack.extend(one.values())
+        elif isinstance(one, list):
+            stack.extend(one)
