@@ -1,5 +1,6 @@
 """`torch:FILE.pt2`: programs exported by `torch.export.save`, read only where nothing in them is run."""
 
+import ast
 import io
 import json
 import re
@@ -25,13 +26,22 @@ from confemb.extras import import_extra
 from confemb.files import sha256_file
 
 BATCH = 32
-# What sizes are made of in an exported program: "s0", "2*s77 + 1", "Mod(s0, 2)". PyTorch gives them to sympy, which
-# evaluates Python: nothing else may stand there.
-_EXPRESSION = re.compile(
-    r"(?:\b(?:s|u|zuf|zf)?\d+(?:\.\d+)?\b|\b(?:Mod|Max|Min|FloorDiv|CleanDiv|ModularIndexing|Eq|Ne|Le|Lt|Ge|Gt|And|Or|"
-    r"Not|Abs|int_oo|oo|True|False|true|false|Integer|PythonMod|CeilDiv|IntTrueDiv|ToFloat|Pow|PowByNatural)\b|"
-    r"[-+*/%()<>=&|~, ])*"
+# What may be called in a program's graph. PyTorch itself looks any name up, torch.load among them.
+_OPERATORS = re.compile(
+    r"torch\.ops\.(aten|prims|higher_order|quantized_decomposed|torchvision)\.\w+(\.\w+)?"
+    r"|_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|pow|neg|pos|eq|ne|le|lt|ge|gt|and_|or_|not_)"
+    r"|math\.(floor|ceil|trunc|sqrt)|torch\.sym_\w+|torch\._check\w*|torch\._constrain_as_size"
 )
+# Names become variables of a function that PyTorch writes and runs.
+_NAME = re.compile(r"[\w.]*")
+# What sizes are made of, as sympy writes them: PyTorch gives them to sympy, which evaluates Python.
+_SIZE_FUNCTIONS = frozenset(
+    "Symbol Integer Rational Float Add Mul Pow Mod Max Min Abs And Or Not Equality Unequality LessThan StrictLessThan "
+    "GreaterThan StrictGreaterThan Eq Ne Le Lt Ge Gt FloorDiv CleanDiv ModularIndexing PythonMod CeilDiv CeilToInt "
+    "FloorToInt TruncToInt RoundToInt IntTrueDiv FloatTrueDiv ToFloat FloatPow PowByNatural Where Identity".split()
+)
+_SIZE_WORDS = frozenset({"oo", "int_oo", "true", "false", "zoo"})
+_SYMBOL = re.compile(r"[a-z]{1,4}\d+")
 _LARGEST_JSON = 1 << 28
 
 
@@ -40,7 +50,8 @@ def open_exported(
 ) -> OpenedModel:
     """Open a program that takes one batch of pictures (four axes) or rows of numbers (two) and gives (n, K) scores.
 
-    Files are refused that hold pickled objects, compiled code or sizes that are more than arithmetic.
+    Files are refused that hold pickled objects or compiled code, call anything but tensor operations, or have sizes that
+    are more than arithmetic.
 
     Raises:
         ConfembError: torch is missing, a file that is broken or refused, another number of inputs, unknown classes.
@@ -61,11 +72,12 @@ def open_exported(
     fixed = shape[0]
     dtype = np.dtype(str(example.dtype).removeprefix("torch."))
     device = best_device() if settings.device == "auto" else settings.device
-    module, described = program.module(), None
+    # The checks of the inputs are Python code from the file, and the shapes are checked here.
+    module, described = program.module(check_guards=False), None
     if device != "cpu":
         from torch.export.passes import move_to_device_pass
 
-        module = move_to_device_pass(program, device).module()
+        module = move_to_device_pass(program, device).module(check_guards=False)
     takes: tuple[ItemKind, ...]
     if len(shape) == 4:
         prepare, described = picture_preparation(
@@ -132,8 +144,10 @@ def check_archive(path: Path) -> None:
                 elif inside[name].startswith("data/sample_inputs/"):
                     # PyTorch itself falls back to unpickling where this fails.
                     torch.load(io.BytesIO(archive.read(name)), weights_only=True)
-            for expression in _expressions(_json(archive, programs[0])):
-                if not _EXPRESSION.fullmatch(expression):
+            program = _json(archive, programs[0])
+            _check_graph(program, str(path), refused)
+            for expression in _texts(program, "expr_str"):
+                if not is_size(expression):
                     raise ConfembError(f"{path} holds the size {expression[:80]!r}, {refused}")
     except ConfembError:
         raise
@@ -162,13 +176,57 @@ def _json(archive: zipfile.ZipFile, name: str) -> Any:
     return json.loads(archive.read(name))
 
 
-def _expressions(value: Any) -> Iterator[str]:
-    """Yield every text under a key that PyTorch evaluates as an expression."""
+def _check_graph(program: Any, where: str, refused: str) -> None:
+    """Refuse calls of anything but tensor operations, and names that are more than names."""
+    for node in _objects(program):
+        if "target" in node and "inputs" in node and "outputs" in node:
+            target = str(node["target"])
+            if not _OPERATORS.fullmatch(target):
+                raise ConfembError(f"{where} calls {target[:80]!r}, {refused}")
+    for name in _texts(program, "name"):
+        if not _NAME.fullmatch(name):
+            raise ConfembError(f"{where} has the name {name[:80]!r}, {refused}")
+
+
+def is_size(expression: str) -> bool:
+    """Tell whether an expression, as sympy writes it, is only arithmetic of numbers and symbols."""
+    try:
+        tree = ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return _is_size(tree.body)
+
+
+def _is_size(node: ast.AST) -> bool:
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, int | float) or (
+            isinstance(node.value, str) and _SYMBOL.fullmatch(node.value) is not None
+        )
+    if isinstance(node, ast.Name):
+        return node.id in _SIZE_WORDS or _SYMBOL.fullmatch(node.id) is not None
+    if isinstance(node, ast.UnaryOp):
+        return _is_size(node.operand)
+    if isinstance(node, ast.BinOp):
+        return _is_size(node.left) and _is_size(node.right)
+    if isinstance(node, ast.Compare):
+        return all(map(_is_size, [node.left, *node.comparators]))
+    if isinstance(node, ast.Call):
+        known = isinstance(node.func, ast.Name) and node.func.id in _SIZE_FUNCTIONS
+        return known and all(map(_is_size, [*node.args, *(keyword.value for keyword in node.keywords)]))
+    return False
+
+
+def _texts(value: Any, key: str) -> Iterator[str]:
+    """Yield every text that stands under a key."""
+    return (one[key] for one in _objects(value) if isinstance(one.get(key), str))
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
     stack = [value]
     while stack:
         one = stack.pop()
         if isinstance(one, dict):
-            yield from (text for key, text in one.items() if key == "expr_str" and isinstance(text, str))
+            yield one
             stack.extend(one.values())
         elif isinstance(one, list):
             stack.extend(one)

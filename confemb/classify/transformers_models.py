@@ -31,6 +31,8 @@ def open_transformers(
     """
     transformers = load_transformers()
     config = _configuration(transformers, name)
+    if "ForImageClassification" not in str(config.architectures) and hasattr(config, "vision_config"):
+        raise ConfembError(f"{name} ({type(config).__name__}) knows no classes of its own: say clip:{name}.")
     if type(config) in transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
         opener: Callable[..., OpenedModel] = _open_pictures
     elif type(config) in transformers.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING and data_kind != "text":

@@ -151,3 +151,42 @@ def picture_folder(folder: Path, *, each: int = 4, size: int = 24, names: tuple[
             pixels = rng.integers(0, 256, (size, size + 4, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
     return folder
+
+
+def onnx_linear(path: Path, *, pictures: bool, names: tuple[str, ...] | None = NAMES, softmax: bool = False) -> np.ndarray:
+    """A linear model of 12 numbers, or of pictures of 2 x 2 pixels; returns its (12, 3) weights."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+    shape = ["n", 3, 2, 2] if pictures else ["n", 12]
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "w"], ["logits"]),
+    ]
+    if softmax:
+        nodes.append(helper.make_node("Softmax", ["logits"], ["probs"], axis=1))
+    output = "probs" if softmax else "logits"
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    if names is not None:
+        helper.set_model_props(model, {"class_names": json.dumps(list(names))})
+    onnx.save(model, str(path))
+    return weights
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int = 8000) -> None:
+    """Samples from -1 to 1 as 16-bit WAV."""
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
