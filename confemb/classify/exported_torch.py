@@ -36,9 +36,12 @@ _OPERATORS = re.compile(
 _NAME = re.compile(r"[\w.]*")
 # What sizes are made of, as sympy writes them: PyTorch gives them to sympy, which evaluates Python.
 _SIZE_FUNCTIONS = frozenset(
-    "Symbol Integer Rational Float Add Mul Pow Mod Max Min Abs And Or Not Equality Unequality LessThan StrictLessThan "
-    "GreaterThan StrictGreaterThan Eq Ne Le Lt Ge Gt FloorDiv CleanDiv ModularIndexing PythonMod CeilDiv CeilToInt "
-    "FloorToInt TruncToInt RoundToInt IntTrueDiv FloatTrueDiv ToFloat FloatPow PowByNatural Where Identity".split()
+    (
+        "Symbol Integer Rational Float Add Mul Pow Mod Max Min Abs And Or Not Equality Unequality LessThan "
+        "StrictLessThan GreaterThan StrictGreaterThan Eq Ne Le Lt Ge Gt FloorDiv CleanDiv ModularIndexing PythonMod "
+        "CeilDiv CeilToInt FloorToInt TruncToInt RoundToInt IntTrueDiv FloatTrueDiv ToFloat FloatPow PowByNatural "
+        "Where Identity"
+    ).split()  # noqa: SIM905 -- thirty quoted words are harder to read
 )
 _SIZE_WORDS = frozenset({"oo", "int_oo", "true", "false", "zoo"})
 _SYMBOL = re.compile(r"[a-z]{1,4}\d+")
@@ -50,8 +53,8 @@ def open_exported(
 ) -> OpenedModel:
     """Open a program that takes one batch of pictures (four axes) or rows of numbers (two) and gives (n, K) scores.
 
-    Files are refused that hold pickled objects or compiled code, call anything but tensor operations, or have sizes that
-    are more than arithmetic.
+    Files are refused that hold pickled objects or compiled code, call anything but tensor operations, or have sizes
+    that are more than arithmetic.
 
     Raises:
         ConfembError: torch is missing, a file that is broken or refused, another number of inputs, unknown classes.

@@ -114,10 +114,11 @@ def _input_column(datasets: Any, features: Any, label: str, settings: DataSettin
             raise unknown_name("column", settings.input, kinds, where=f"{name}, of pictures, recordings or texts")
         return settings.input, settings.kind or kinds[settings.input]
     # A picture may have a caption and an id: what is classified is the picture.
+    wanted: ItemKind
     for wanted in ("picture", "audio"):
         found = [column for column, kind in kinds.items() if kind == wanted]
         if len(found) == 1:
-            return found[0], wanted  # type: ignore[return-value]
+            return found[0], wanted
         if found:
             raise ConfembError(f"{name} has the columns {quoted_list(found)}: choose one with --input.")
     texts = list(kinds)

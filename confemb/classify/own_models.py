@@ -82,7 +82,7 @@ def _trained(name: str, settings: ModelSettings) -> OpenedModel:
         training = source.load(data.train)
     height, width, channels = training.images.shape[1:]
     names = settings.class_names or training.class_names
-    network = make_network(
+    network: Any = make_network(
         section.name, (height, width, channels), len(names), seed=experiment.seed, options=section.options
     )
     load_weights(network, weights)

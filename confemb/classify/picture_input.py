@@ -91,7 +91,7 @@ def picture_preparation(
             values = values.astype(np.float32)
             if settings.channel_order == "bgr":
                 values = values[..., ::-1]
-            mean, std = np.float32(settings.mean[: shape.channels]), np.float32(settings.std[: shape.channels])
+            mean, std = (np.array(one[: shape.channels], np.float32) for one in (settings.mean, settings.std))
             values = (values * np.float32(settings.scale) - mean) / std
         if shape.layout == "channels first":
             values = values.transpose(0, 3, 1, 2)

@@ -202,17 +202,28 @@ def _progress() -> "Iterator[Callable[[int, int], None]]":
 
 
 def _embed(out: Path, report: Path, scored: "Scored", data: "OpenedData") -> None:
-    from confemb.cli import embed
+    """Embed the predictions as `confemb embed` does by itself; classes without items are left out."""
+    from confemb.experiment import PairsSection, UncertaintySection, embedding_section
+    from confemb.files import sha256_file
+    from confemb.prediction_files import load_pairs
+    from confemb.results import embed_predictions
 
-    items = {"picture": "picture", "text": "text", "audio": "recording", "row": "row", "file": "file"}
-    pictured = set(scored.predictions.labels.tolist())
-    missing = len(scored.predictions.class_names) - len(pictured)
+    item = {"picture": "picture", "text": "text", "audio": "recording", "row": "row", "file": "file"}[data.kind]
+    names = scored.predictions.class_names
+    missing = len(names) - len(set(scored.predictions.labels.tolist()))
     if missing:
-        typer.echo(f"note: {missing:,} classes have no {items[data.kind]}; they are left out of the report.")
-    embed(
-        str(out),
+        typer.echo(f"note: {missing:,} of {len(names):,} classes have no {item}; they are left out of the report.")
+    counts, predictions = load_pairs(out, missing_classes="drop" if missing else "error")
+    summary = embed_predictions(
+        counts,
+        predictions,
+        embedding_section("skipgram", 20, []),
         report,
-        missing_classes="drop" if missing else "error",
-        item=items[data.kind],
-        title=f"{scored.predictions.classifier} on {scored.predictions.dataset}",
+        seed=0,
+        title=visible(f"{scored.predictions.classifier} on {scored.predictions.dataset}"),
+        item=item,
+        pairs=PairsSection(),
+        uncertainty=UncertaintySection(),
+        source={"file": out.name, "sha256": sha256_file(out)},
     )
+    typer.echo(summary)

@@ -51,9 +51,7 @@ def test_hf_texts_as_the_pipeline(tmp_path):
     transformers = pytest.importorskip("transformers")
     folder = tiny.bert(tmp_path / "bert")
     model = open_model(f"hf:{folder}", data_kind="text")
-    theirs = transformers.pipeline("text-classification", str(folder), device="cpu")(
-        TEXTS, top_k=3, truncation=True
-    )
+    theirs = transformers.pipeline("text-classification", str(folder), device="cpu")(TEXTS, top_k=3, truncation=True)
     assert np.allclose(softmax(model.scores(TEXTS)), pipeline_probs(theirs, tiny.NAMES), atol=1e-5)
 
 
@@ -400,7 +398,11 @@ def test_python(tmp_path, monkeypatch):
         assert any("running the code of" in note for note in model.notes)
     classifier = open_model("python:own_model:Classifier")
     assert (classifier.takes, classifier.logits, classifier.class_names) == (("text",), True, ("a", "b"))
-    for name, said in (("own_model:none", "has no 'none'"), ("own_model:number", "neither"), ("no_module:x", "imported")):
+    for name, said in (
+        ("own_model:none", "has no 'none'"),
+        ("own_model:number", "neither"),
+        ("no_module:x", "imported"),
+    ):
         with pytest.raises(ConfembError, match=said):
             open_model(f"python:{name}")
 

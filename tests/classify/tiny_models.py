@@ -1,4 +1,4 @@
-"""Tiny models of each family, made with the real libraries: a configuration, random weights, saved to a folder or file."""
+"""Tiny models of each family, made with the real libraries: a configuration and random weights, saved."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,24 @@ from typing import Any
 import numpy as np
 
 NAMES = ("cat", "dog", "car")
-WORDS = ("the", "a", "good", "bad", "film", "play", "is", "this", "example", "photo", "of", "cat", "dog", "car", ".", ",")
+WORDS = (
+    "the",
+    "a",
+    "good",
+    "bad",
+    "film",
+    "play",
+    "is",
+    "this",
+    "example",
+    "photo",
+    "of",
+    "cat",
+    "dog",
+    "car",
+    ".",
+    ",",
+)
 
 
 def seeded() -> Any:
@@ -133,9 +150,7 @@ def clip(folder: Path) -> Path:
     tokenizer = transformers.CLIPTokenizer(
         vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=32
     )
-    pictures = transformers.CLIPImageProcessor(
-        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
-    )
+    pictures = transformers.CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
     transformers.CLIPProcessor(pictures, tokenizer).save_pretrained(folder)
     return folder
 
@@ -153,7 +168,9 @@ def picture_folder(folder: Path, *, each: int = 4, size: int = 24, names: tuple[
     return folder
 
 
-def onnx_linear(path: Path, *, pictures: bool, names: tuple[str, ...] | None = NAMES, softmax: bool = False) -> np.ndarray:
+def onnx_linear(
+    path: Path, *, pictures: bool, names: tuple[str, ...] | None = NAMES, softmax: bool = False
+) -> np.ndarray:
     """A linear model of 12 numbers, or of pictures of 2 x 2 pixels; returns its (12, 3) weights."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
