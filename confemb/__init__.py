@@ -85,6 +85,8 @@ if TYPE_CHECKING:
         summarise_runs,
     )
     from confemb.suggestions import suggest_merges, suggest_relabels, suggest_splits
+    from confemb.tracking import Tracker
+    from confemb.tracking_callbacks import keras_tracking, lightning_tracking, trainer_tracking
     from confemb.uncertainty import Uncertainty, choose_effort, measure_uncertainty
     from confemb.unknown import auroc, fit_profile, score_pictures
     from confemb.wordnet import open_wordnet
@@ -155,6 +157,7 @@ __all__ = [
     "SklearnClassifier",
     "SplitHalves",
     "TorchClassifier",
+    "Tracker",
     "Uncertainty",
     "WordVectors",
     "__version__",
@@ -178,7 +181,9 @@ __all__ = [
     "group_separation",
     "imagenet_classes",
     "join_pictures",
+    "keras_tracking",
     "least_cost_decisions",
+    "lightning_tracking",
     "load_analogies",
     "load_captions",
     "load_captions_experiment",
@@ -225,6 +230,7 @@ __all__ = [
     "summarise_runs",
     "train_captions",
     "train_networks",
+    "trainer_tracking",
     "visual_vectors",
     "without_classes",
     "write_report",
@@ -291,6 +297,7 @@ _MODULES = {
     "SklearnClassifier": "confemb.adapters.sklearn",
     "SplitHalves": "confemb.model_geometry",
     "TorchClassifier": "confemb.adapters.torch",
+    "Tracker": "confemb.tracking",
     "Uncertainty": "confemb.uncertainty",
     "WordVectors": "confemb.words.vectors",
     "agreement": "confemb.similarity",
@@ -313,7 +320,9 @@ _MODULES = {
     "group_separation": "confemb.statistics",
     "imagenet_classes": "confemb.classifiers.imagenet",
     "join_pictures": "confemb.model_geometry",
+    "keras_tracking": "confemb.tracking_callbacks",
     "least_cost_decisions": "confemb.costs",
+    "lightning_tracking": "confemb.tracking_callbacks",
     "load_analogies": "confemb.lab.analogies",
     "load_captions": "confemb.captions.sources",
     "load_captions_experiment": "confemb.captions.settings",
@@ -360,6 +369,7 @@ _MODULES = {
     "summarise_runs": "confemb.statistics",
     "train_captions": "confemb.captions.run",
     "train_networks": "confemb.series",
+    "trainer_tracking": "confemb.tracking_callbacks",
     "visual_vectors": "confemb.words.visual",
     "without_classes": "confemb.hold_out",
     "write_report": "confemb.reporting.write",

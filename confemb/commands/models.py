@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
+from confemb.errors import ConfembError
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -48,15 +49,26 @@ def retrain(
 
 
 def formation(
-    experiment: ExperimentName,
+    experiment: Annotated[
+        str,
+        typer.Argument(metavar="EXPERIMENT|TRACK", help="A TOML file, a name, or the track (.npz) of confemb.Tracker."),
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The result folder; the study goes into formation within. Default: reports/NAME."),
     ] = None,
     references: References = None,
     overrides: Overrides = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Embedding seeds for a track. Default: 20; an experiment has its own.")
+    ] = None,
 ) -> None:
-    """Show how similarities form: embed the classes after each epoch that training.keep_epochs names."""
+    """Show how similarities form: embed the classes after each epoch that was kept, or that a tracker has seen."""
+    if experiment.lower().endswith(".npz"):
+        _formation_of_track(Path(experiment), out, references, overrides, seeds or 20)
+        return
+    if seeds is not None:
+        raise ConfembError("--seeds is for a track: an experiment's seeds are set with --set embedding.seeds=N.")
     from confemb.embedders import make_pair_embedder
     from confemb.experiment import load_experiment
     from confemb.formation import form
@@ -93,6 +105,39 @@ def formation(
     typer.echo(write_study(study, folder / "formation"))
 
 
+def _formation_of_track(
+    path: Path, out: Path | None, references: list[str] | None, overrides: list[str] | None, seeds: int
+) -> None:
+    """Report what a tracker has seen."""
+    from confemb.embedders.skipgram import SkipGram
+    from confemb.files import sha256_file
+    from confemb.formation import form_counts
+    from confemb.progress import Display
+    from confemb.provenance import study_manifest
+    from confemb.references import known_ceilings
+    from confemb.reporting.formation_report import formation_study
+    from confemb.reporting.study import write_study
+    from confemb.tracking import Tracker
+
+    if overrides:
+        raise ConfembError("--set changes an experiment, and a track has none: leave it out.")
+    tracker = Tracker.load(path)
+    chosen = _references(references, [])
+    with Display().bar() as update:
+        formed = form_counts(
+            tracker.epochs, SkipGram(), range(seeds), progress=lambda done, total: update("epochs", done, total)
+        )
+    study = formation_study(
+        formed,
+        title=f"How similarities form: {path.stem}",
+        references={one.title: one.similarity(formed.class_names) for one in chosen.values()},
+        ceilings=known_ceilings(list(chosen.values()), formed.class_names),
+        groups={},
+        manifest=study_manifest(track=path.name, sha256=sha256_file(path), seeds=seeds),
+    )
+    typer.echo(write_study(study, (out or Path("reports") / path.stem) / "formation"))
+
+
 def models(
     classifiers: Annotated[
         list[str],
@@ -117,7 +162,7 @@ def models(
     """Show how alike several classifiers see the same classes: matrix, map and families."""
     from confemb.class_cells import load_class_names
     from confemb.embedders import make_pair_embedder
-    from confemb.errors import ConfembError, one_of
+    from confemb.errors import one_of
     from confemb.experiment import PairsSection, load_groups
     from confemb.model_files import load_classifiers
     from confemb.model_geometry import join_pictures
