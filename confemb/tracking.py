@@ -152,7 +152,7 @@ class Tracker:
                 class_names=np.array(self.class_names, dtype=np.str_),
                 k=np.array(self.k, np.int64),
                 epochs=numbers,
-                **narrow,
+                **narrow,  # type: ignore[arg-type]
             )
 
     @classmethod
