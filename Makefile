@@ -35,7 +35,7 @@ test-slow: .venv/installed-dev
 
 torture: .venv/installed-bench
 	@$(INSTALL) -e '.[fuzz]' 2>/dev/null || echo "Atheris does not install here: fuzzing is not guided by coverage."
-	$(BIN)/python -m experiments.torture --out reports/reliability
+	$(BIN)/python -m tests.torture --out reports/reliability
 
 versions: .venv/installed-dev
 	$(INSTALL) uv
@@ -45,6 +45,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # Each writes its table into reports/benchmarks; the last puts them together.
 BENCHMARKS := startup counting_pairs skipgram embed_imagenet many_classes cost_curves training inference \

@@ -39,20 +39,15 @@ from captions_study_measures import (
 )
 
 import confemb
-from confemb.captions.run import HISTORY, CaptionData, load_caption_data, measure, train_captions
-from confemb.captions.settings import CaptionsExperiment, load_captions_experiment
-from confemb.captions.space import JointSpace
-from confemb.files import sha256_file
-from confemb.progress import Display
-from confemb.provenance import versions
-from confemb.reporting.captions_report import (
-    captioned_pictures,
-    learning_curves,
-    sentence_rows,
-    thumbnails,
-)
 from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.tables import frame_table
+from confemb.spaces.captions.report import captioned_pictures, learning_curves, sentence_rows, thumbnails
+from confemb.spaces.captions.run import HISTORY, CaptionData, load_caption_data, measure, train_captions
+from confemb.spaces.captions.settings import CaptionsExperiment, load_captions_experiment
+from confemb.spaces.captions.space import JointSpace
+from confemb.support.files import sha256_file
+from confemb.support.manifest import versions
+from confemb.support.progress import Display
 
 TUTORIAL, BEST = "captions_tutorial", "captions_best"
 SEEDS, NEGATIVES_SEEDS, STEPS_SEEDS = 3, 3, 2

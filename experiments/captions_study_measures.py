@@ -10,18 +10,14 @@ import numpy as np
 import pandas as pd
 
 import confemb
-from confemb.captions.reference import SpaceReference
-from confemb.captions.retrieval import RECALLS, Ranks, bootstrap_measures
-from confemb.captions.run import measure
-from confemb.captions.space import JointSpace
-from confemb.comparison import compare
 from confemb.references import KnownSimilarities, Reference, open_reference
-from confemb.reporting.captions_report import (
-    Captioned,
-    joint_map,
-    thumbnails,
-)
+from confemb.references.comparison import compare
 from confemb.reporting.tables import Table
+from confemb.spaces.captions.reference import SpaceReference
+from confemb.spaces.captions.report import Captioned, joint_map, thumbnails
+from confemb.spaces.captions.retrieval import RECALLS, Ranks, bootstrap_measures
+from confemb.spaces.captions.run import measure
+from confemb.spaces.captions.space import JointSpace
 
 DRAWS = 999
 MEASURES = [f"{way}_recall_{k}" for way in ("caption", "picture") for k in RECALLS]

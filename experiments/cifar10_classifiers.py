@@ -25,14 +25,14 @@ import numpy as np
 import pandas as pd
 
 import confemb
-from confemb.experiment import PairsSection
-from confemb.files import read_bytes, sha256_file
-from confemb.model_files import load_many
-from confemb.model_geometry import counts_measure, split_halves
-from confemb.reporting.models_report import compare_models, models_study
+from confemb.records.options import PairOptions
 from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.style import FAINT, group_colour, new_figure
 from confemb.reporting.tables import frame_table, number
+from confemb.result.model_files import load_many
+from confemb.studies.models import counts_measure, split_halves
+from confemb.studies.models_report import compare_models, models_study
+from confemb.support.files import read_bytes, sha256_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -195,7 +195,7 @@ def study_of(
     comparison = compare_models(
         classifiers,
         title=f"How alike {len(classifiers)} classifiers see the classes of CIFAR-10, by top-1 predictions alone",
-        pairs=PairsSection(k=1),
+        pairs=PairOptions(k=1),
         embedder=None,
         seeds=range(1),
         splits=SPLITS,

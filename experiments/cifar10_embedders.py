@@ -54,20 +54,20 @@ import confemb
 from confemb.datasets import open_dataset
 from confemb.datasets.cifar10 import CLASS_NAMES
 from confemb.embedders import embed_runs, make_pair_embedder
-from confemb.files import sha256_file
-from confemb.progress import Display
-from confemb.provenance import study_manifest
+from confemb.pipeline.training_stage import WEIGHTS
 from confemb.references.cifar10h import SHA256 as CIFAR10H_SHA256
 from confemb.references.cifar10h import HumanConfusions, cifar10h_reference
 from confemb.references.paper import paper_similarities
 from confemb.references.wordnet import WordNetReference
+from confemb.references.wordnet_database import find_wordnet
 from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure
 from confemb.reporting.tables import frame_table, number
-from confemb.results import PREDICTIONS
-from confemb.retraining import prediction_interval
-from confemb.training_stage import WEIGHTS
-from confemb.wordnet import find_wordnet
+from confemb.result.folder import PREDICTIONS
+from confemb.studies.retraining import prediction_interval
+from confemb.support.files import sha256_file
+from confemb.support.manifest import study_manifest
+from confemb.support.progress import Display
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 
 import confemb
-from confemb.bootstrap import PictureResampling
-from confemb.classifier_sources import classifier_source
 from confemb.datasets import Dataset
 from confemb.datasets.cifar10 import CLASS_NAMES
 from confemb.embedders import ClassifierEmbedder, embed_runs, make_embedder, make_pair_embedder
-from confemb.experiment import Experiment
-from confemb.files import read_bytes
-from confemb.model_files import load_classifier
-from confemb.progress import Display
-from confemb.provenance import Manifest
+from confemb.pipeline.classifier_sources import classifier_source
+from confemb.pipeline.experiment import Experiment
+from confemb.pipeline.training_stage import WEIGHTS
 from confemb.references.cifar10h import canonical_labels
-from confemb.reliability import split_half
-from confemb.training_stage import WEIGHTS
+from confemb.result.model_files import load_classifier
+from confemb.stats.bootstrap import PictureResampling
+from confemb.stats.reliability import split_half
+from confemb.support.files import read_bytes
+from confemb.support.manifest import Manifest
+from confemb.support.progress import Display
 
 # With fewer dimensions than classes, PPMI of few confusions leaves a class without a vector.
 EMBEDDERS: dict[str, dict[str, Any]] = {

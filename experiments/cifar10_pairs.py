@@ -30,13 +30,13 @@ import pandas as pd
 import confemb
 from confemb.datasets import Dataset
 from confemb.embedders import embed_runs
-from confemb.experiment import EmbeddingSection
-from confemb.files import make_folder, write_text
-from confemb.progress import Display
+from confemb.embedders.options import EmbedderOptions
 from confemb.reporting import style
 from confemb.reporting.tables import frame_to_markdown, interval, number
 from confemb.reporting.write import save_figure
-from confemb.results import embed_predictions
+from confemb.result.folder import embed_predictions
+from confemb.support.files import make_folder, write_text
+from confemb.support.progress import Display
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,8 +88,8 @@ def choose_pictures(labels: np.ndarray, wanted: np.ndarray, rng: np.random.Gener
 
 def load_network(weights: Path) -> Any:
     """Return the network of experiment fast_cifar10 with its weights."""
-    from confemb.classifiers import make_network
-    from confemb.weights import load_weights
+    from confemb.networks import make_network
+    from confemb.networks.pretrained.weights import load_weights
 
     section = confemb.load_experiment("fast_cifar10").classifier
     network = make_network(section.name, (32, 32, 3), 10, seed=0, options=section.options)
@@ -117,7 +117,7 @@ def predict_pairs(network: Any, dataset: Dataset, chosen: np.ndarray, progress: 
 def _predictions(
     network: Any, dataset: Dataset, chosen: np.ndarray, k: int, progress: Any, batch_size: int = 250
 ) -> confemb.Predictions:
-    from confemb.inference import compiled_logits
+    from confemb.networks.inference import compiled_logits
 
     def batches() -> Iterator[np.ndarray]:
         logits = compiled_logits(network)
@@ -327,7 +327,7 @@ def run(weights: Path, pictures: int, draws: int, out: Path, display: Display) -
     text = embed_predictions(
         confemb.count_pairs(reported, k=K),
         reported,
-        EmbeddingSection(seeds=20, dim=DIM, epochs=EPOCHS),
+        EmbedderOptions(seeds=20, dim=DIM, epochs=EPOCHS),
         out,
         seed=SEED,
         title="Two objects in a picture: classes that are shown together",

@@ -33,20 +33,20 @@ import numpy as np
 import pandas as pd
 
 import confemb
-from confemb.bootstrap import PictureResampling, run_cosines
 from confemb.embedders import make_pair_embedder
-from confemb.experiment import load_settings
-from confemb.files import sha256_file
-from confemb.model_geometry import spearman_brown
-from confemb.predictions_experiment import PredictionsExperiment
-from confemb.predictions_run import read_classifiers
-from confemb.progress import Display
-from confemb.provenance import study_manifest
+from confemb.pipeline.predictions_experiment import PredictionsExperiment
+from confemb.pipeline.predictions_run import read_classifiers
 from confemb.references.wordnet import WordNetReference
+from confemb.references.wordnet_database import find_wordnet
 from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure
 from confemb.reporting.tables import frame_table, number
-from confemb.wordnet import find_wordnet
+from confemb.stats.bootstrap import PictureResampling, run_cosines
+from confemb.studies.models import spearman_brown
+from confemb.support.files import sha256_file
+from confemb.support.manifest import study_manifest
+from confemb.support.progress import Display
+from confemb.support.settings import load_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

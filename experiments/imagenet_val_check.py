@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from confemb.classifiers.imagenet import imagenet_classes
 from confemb.datasets.pictures import decode_picture
-from confemb.inference import batched_logits
-from confemb.pretrained import load_pretrained
+from confemb.networks.inference import batched_logits
+from confemb.networks.pretrained.models import load_pretrained
+from confemb.records.imagenet import imagenet_classes
 
 
 def top_five(weights: str, files: list[Path], *, classifier: str | None = None, batch_size: int = 16) -> np.ndarray:

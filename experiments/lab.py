@@ -19,14 +19,16 @@ from typing import Any
 import pandas as pd
 
 import confemb
-from confemb.files import make_folder, sha256_file
-from confemb.lab.analogies import load_analogies, score_analogies
-from confemb.lab.examination import Examination, examine
-from confemb.lab.labelled import LabelledVectors, label_words
-from confemb.lab.maps import METHODS
-from confemb.lab.neighbours import nearest_words
-from confemb.lab.pictures import embed_pictures, summary
-from confemb.lab.report import (
+from confemb.records.word_vectors import WordVectors
+from confemb.reporting.study import Section, Study, write_study
+from confemb.reporting.tables import frame_table
+from confemb.spaces.lab.analogies import load_analogies, score_analogies
+from confemb.spaces.lab.examination import Examination, examine
+from confemb.spaces.lab.labelled import LabelledVectors, label_words
+from confemb.spaces.lab.maps import METHODS
+from confemb.spaces.lab.neighbours import nearest_words
+from confemb.spaces.lab.pictures import embed_pictures, summary
+from confemb.spaces.lab.report import (
     analogy_frame,
     analogy_table,
     examination_data,
@@ -34,13 +36,11 @@ from confemb.lab.report import (
     findings,
     method_section,
 )
-from confemb.lab.sources import open_labelled
-from confemb.progress import Display
-from confemb.provenance import versions
-from confemb.reporting.study import Section, Study, write_study
-from confemb.reporting.tables import frame_table
-from confemb.words.activations import NetworkActivations
-from confemb.words.vectors import WordVectors
+from confemb.spaces.lab.sources import open_labelled
+from confemb.spaces.words.activations import NetworkActivations
+from confemb.support.files import make_folder, sha256_file
+from confemb.support.manifest import versions
+from confemb.support.progress import Display
 
 ANALOGIES = Path(__file__).with_name("analogies.txt")
 # Of each of WordNet's topics so many words, the most frequent; topics with fewer are left out.

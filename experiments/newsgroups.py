@@ -26,11 +26,11 @@ import pandas as pd
 
 import confemb
 from confemb.embedders import embed_runs
-from confemb.experiment import EmbeddingSection
-from confemb.files import make_folder, write_text
-from confemb.progress import Display
+from confemb.embedders.options import EmbedderOptions
 from confemb.reporting.tables import frame_to_markdown
-from confemb.results import RUNS, embed_predictions
+from confemb.result.folder import RUNS, embed_predictions
+from confemb.support.files import make_folder, write_text
+from confemb.support.progress import Display
 
 # What the newsgroups' names say, religion put together from three hierarchies. misc.forsale stands alone.
 SUBJECTS = {
@@ -233,7 +233,7 @@ def main() -> None:
         summary = embed_predictions(
             counts,
             predictions,
-            EmbeddingSection(seeds=SEEDS, dim=DIM, epochs=EPOCHS),
+            EmbedderOptions(seeds=SEEDS, dim=DIM, epochs=EPOCHS),
             make_folder(given.out),
             seed=SEED,
             title="How a text classifier sees the 20 Newsgroups",

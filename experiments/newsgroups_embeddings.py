@@ -34,12 +34,12 @@ import numpy as np
 import pandas as pd
 
 import confemb
-from confemb.files import make_folder, sha256_file, write_json, write_text
-from confemb.progress import Display
-from confemb.provenance import stage_key, versions
+from confemb.records.word_vectors import WordVectors
 from confemb.reporting import style
 from confemb.reporting.tables import frame_to_markdown
-from confemb.words.vectors import WordVectors
+from confemb.support.files import make_folder, sha256_file, write_json, write_text
+from confemb.support.manifest import stage_key, versions
+from confemb.support.progress import Display
 
 sys.path.insert(0, str(Path(__file__).parent))
 from newsgroups import Posts, fetch, read_archive

@@ -16,12 +16,12 @@ vector, 0.728. The new class is 33 to 63 % of the class held out, where 24 % of 
 import argparse
 from pathlib import Path
 
-from confemb.experiment import load_experiment
-from confemb.progress import Display
-from confemb.provenance import versions
+from confemb.pipeline.experiment import load_experiment
+from confemb.pipeline.unknown_run import held_out_logits, judge
 from confemb.reporting.study import write_study
-from confemb.reporting.unknown_report import unknown_study
-from confemb.unknown_run import held_out_logits, judge
+from confemb.studies.unknown_report import unknown_study
+from confemb.support.manifest import versions
+from confemb.support.progress import Display
 
 EXPERIMENT = Path(__file__).with_name("unknown_cifar10.toml")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from confemb.files import write_text
 from confemb.reporting.study import frame_csv
+from confemb.support.files import write_text
 
 ROOT = Path(__file__).parent.parent
 ENDS = {"lowest": "lowest-direct", "highest": "highest"}

@@ -36,15 +36,15 @@ import numpy as np
 import pandas as pd
 
 import confemb
-from confemb.files import make_folder, sha256_file, write_json, write_text
-from confemb.progress import Display
-from confemb.provenance import versions
+from confemb.records.word_vectors import WordVectors
 from confemb.reporting import style
-from confemb.words.activations import Activations
-from confemb.words.judgements import load_judgements
-from confemb.words.sources import FolderPictures, PictureSource
-from confemb.words.vectors import WordVectors
-from confemb.words.visual import MANIFEST, summary, visual_vectors
+from confemb.spaces.words.activations import Activations
+from confemb.spaces.words.judgements import load_judgements
+from confemb.spaces.words.sources import FolderPictures, PictureSource
+from confemb.spaces.words.visual import MANIFEST, summary, visual_vectors
+from confemb.support.files import make_folder, sha256_file, write_json, write_text
+from confemb.support.manifest import versions
+from confemb.support.progress import Display
 
 sys.path.insert(0, str(Path(__file__).parent))
 import visual_words_judgements as judging
@@ -132,7 +132,7 @@ def measure(
         "held_apart": translating.held_apart(data / "imagenet_val_20classes"),
     }
     if activations is None and not all((work / f"{name}.bin").exists() for name in sources):
-        from confemb.words.activations import NetworkActivations
+        from confemb.spaces.words.activations import NetworkActivations
 
         activations = NetworkActivations(confemb.load_pretrained(weights), layer=layer)
     photos, drawings, pictures = (
@@ -152,7 +152,7 @@ def measure(
     judged = judging.judge(names, kinds, glove, judgements)
     version = None
     if wordnet is not None:
-        from confemb.wordnet import open_wordnet
+        from confemb.references.wordnet_database import open_wordnet
 
         opened = open_wordnet(wordnet)
         version = opened.get_version()

@@ -11,8 +11,8 @@ import numpy as np
 
 import confemb
 from confemb.embedders import embed_runs
-from confemb.words.judgements import Judgements, rank_agreement
-from confemb.words.vectors import WordVectors
+from confemb.records.word_vectors import WordVectors
+from confemb.spaces.words.judgements import Judgements, rank_agreement
 
 CONFUSED, DIM, SEEDS = "resnet50", 50, 3
 # A word above more classes than these ("object", "animal") is nothing one could picture.
@@ -72,7 +72,7 @@ def lemma_lexicon(lemmas: Sequence[Sequence[str]]) -> Lexicon:
 
 def above_lexicon(wordnet: Any, words: set[str]) -> Lexicon:
     """Return words whose first sense is a class or stands above at most `MOST_CLASSES`, with those classes."""
-    from confemb.wordnet import noun_of_sense
+    from confemb.references.wordnet_database import noun_of_sense
 
     under: dict[Any, set[int]] = defaultdict(set)
     for row, each in enumerate(confemb.imagenet_classes()):
@@ -114,7 +114,7 @@ def classes_agree(visual: np.ndarray, confused: np.ndarray, *, seed: int = 0, dr
 
     The interval is from classes drawn anew, pairs of a class with its own copy left out.
     """
-    from confemb.embedding import cosines
+    from confemb.records.embedding import cosines
 
     ours, theirs = cosines(visual), np.mean([cosines(run) for run in confused], axis=0)
     size = len(ours)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from confemb.words.sources import FolderPictures, NamedPictures
-from confemb.words.translation import ranks_of
-from confemb.words.vectors import WordVectors
+from confemb.records.word_vectors import WordVectors
+from confemb.spaces.words.sources import FolderPictures, NamedPictures
+from confemb.spaces.words.translation import ranks_of
 
 # Of each held-apart class: the first pictures make vectors of more than one picture, the next are translated.
 FOR_VECTORS, TRANSLATED = 10, 50

@@ -22,7 +22,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="confemb-compiled-")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
-from confemb.predictions import Predictions, predictions_from_scores
+from confemb.records.predictions import Predictions, predictions_from_scores
 
 settings.register_profile("confemb", deadline=None, derandomize=True, max_examples=40, database=None)
 settings.load_profile("confemb")
@@ -52,7 +52,7 @@ def predictions() -> Predictions:
 # Prints what was imported after the command is through.
 _PROCESS = """
 import sys
-from confemb.cli import main
+from confemb.cli.app import main
 try:
     main()
 finally:
@@ -85,7 +85,7 @@ def no_figures(monkeypatch):
 def run(monkeypatch, capsys):
     """Call the command line in this process; returns (exit status, stdout, stderr)."""
 
-    from confemb import cli
+    from confemb.cli import app as cli
 
     def call(*arguments, stdin=b""):
         monkeypatch.setattr(sys, "argv", ["confemb", *map(str, arguments)])
@@ -115,7 +115,7 @@ def refused(run):
 @pytest.fixture
 def files(predictions, tmp_path):
     """Write the 200 predictions of six classes in every format."""
-    from confemb.prediction_files import save_predictions
+    from confemb.records.prediction_files import save_predictions
 
     names = predictions.class_names
     save_predictions(predictions, tmp_path / "p.parquet")

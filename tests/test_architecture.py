@@ -1,16 +1,24 @@
-"""The shape of the package: imports run one way, heavy libraries are imported late, modules stay small."""
+"""The shape of the package: imports run one way through its rooms, and heavy libraries are imported late."""
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import confemb
+from confemb.datasets import DATASETS
+from confemb.embedders import EMBEDDERS
+from confemb.networks import CLASSIFIERS
+from confemb.references import REFERENCE_FILES, REFERENCES
 
 PACKAGE = Path(confemb.__file__).parent
+PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
 HEAVY = {
     "apache_beam",
     "faiss",
@@ -28,73 +36,125 @@ HEAVY = {
     "torch",
     "transformers",
 }
-
-# From the bottom up; a module imports from its own floor and those below. What stands in none is a stage.
-FLOORS = [
-    {"errors"},
-    {"files", "locks", "npz", "registry"},
-    {
-        "class_cells",
-        "embedding",
-        "pair_corpus",
-        "pair_weights",
-        "pairs",
-        "prediction_files",
-        "prediction_formats",
-        "predictions",
-        "similarity",
-    },
-    {"<stages>"},
-    {"pipeline", "predictions_run", "series", "unknown_run"},
-    {"commands"},
-    {"cli", "__main__"},
+# From the bottom up.
+ROOMS = [
+    layer.removeprefix("confemb.") for layer in reversed(PROJECT["tool"]["importlinter"]["contracts"][0]["layers"])
 ]
 
 
 def modules() -> dict[str, Path]:
     """Return dotted name -> file of every module of the package."""
-    found = {}
+    named = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = ["confemb", *path.relative_to(PACKAGE).with_suffix("").parts]
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return named
 
 
 MODULES = modules()
 
 
-def imports(path: Path, *, top_only: bool) -> set[str]:
-    """Return the dotted names a file imports; for `from a import b` both `a` and `a.b`."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes, found = list(tree.body), set()
+def imports_at_top(path: Path) -> set[str]:
+    """Return the dotted names a file imports when it is imported; for `from a import b` both `a` and `a.b`."""
+    nodes: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    names = set()
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            found.add(str(node.module))
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        elif not (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            names.add(str(node.module))
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             nodes.extend(ast.iter_child_nodes(node))
-    return found
+    return names
 
 
-def floor(module: str) -> int:
-    room = module.split(".")[1] if "." in module else "errors"
-    return next((i for i, rooms in enumerate(FLOORS) if room in rooms), FLOORS.index({"<stages>"}))
+def test_every_part_of_the_package_is_a_room():
+    entries = {path.name for path in PACKAGE.iterdir() if not path.name.startswith(("__pycache__", "."))}
+    files = {name for name in entries if "." in name}
+    assert entries - files == set(ROOMS)
+    assert files == {"__init__.py", "__main__.py", "py.typed"}
+    assert len(ROOMS) <= 16
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_run_one_way(module):
-    # The package itself imports by name at first use, and is no part of the order.
-    if module == "confemb":
-        return
-    own = {name for name in imports(MODULES[module], top_only=False) if name in MODULES and name != "confemb"}
-    upwards = {name for name in own if floor(name) > floor(module)}
-    assert not upwards, f"{module} imports back up: {sorted(upwards)}"
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_it_is_for(room):
+    text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8")))
+    assert text is not None
+    assert "Start reading at" in text
+    assert "May import" in text
+
+
+def test_the_contract_has_no_exceptions():
+    settings = PROJECT["tool"]["importlinter"]
+    assert settings["exclude_type_checking_imports"] is False
+    assert [set(contract) for contract in settings["contracts"]] == [{"id", "name", "type", "layers"}]
+
+
+def lint(root: Path) -> subprocess.CompletedProcess:
+    """Check the imports of the copy of the package in `root`."""
+    return subprocess.run(
+        [shutil.which("lint-imports", path=str(Path(sys.executable).parent)), "--no-cache"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+
+
+@pytest.mark.skipif(
+    not (Path(sys.executable).parent / "lint-imports").exists(), reason="import-linter comes with confemb[lint]"
+)
+@pytest.mark.parametrize(
+    "planted",
+    [
+        None,
+        "from confemb.cli import main",
+        "def late():\n    from confemb.pipeline import run\n",
+        "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from confemb.networks import Network\n",
+        "import confemb\n",
+    ],
+    ids=["as it is", "at the top", "late", "for type checkers", "the front page"],
+)
+def test_imports_run_one_way(planted, tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "confemb", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PACKAGE.parent / "pyproject.toml", tmp_path)
+    if planted is not None:
+        (tmp_path / "confemb" / "support" / "planted.py").write_text(planted)
+    done = lint(tmp_path)
+    assert done.returncode == (planted is not None), done.stdout
+    assert ("planted" in done.stdout) == (planted is not None)
+
+
+def upward_names(room: str, targets: dict[str, str]) -> list[str]:
+    """Return the names whose part, "module:attribute", stands above a room's floor."""
+    above = ROOMS[ROOMS.index(room) + 1 :]
+    return [name for name, target in targets.items() if target.split(".")[1].split(":")[0] in above]
+
+
+@pytest.mark.parametrize(
+    ("room", "targets"),
+    [
+        ("datasets", DATASETS._built_in),
+        ("embedders", EMBEDDERS._built_in),
+        ("references", REFERENCES._built_in),
+        ("references", REFERENCE_FILES),
+        ("networks", CLASSIFIERS._built_in),
+    ],
+    ids=["datasets", "embedders", "references", "files of references", "classifiers"],
+)
+def test_names_in_registries_obey_the_order(room, targets):
+    assert upward_names(room, targets) == []
+    assert upward_names(room, targets | {"planted": "confemb.cli.app:main"}) == ["planted"]
+
+
+def test_what_lies_above_registers_itself():
+    own = metadata.entry_points(group="confemb.references").select(name="captions")
+    assert [entry.value for entry in own] == ["confemb.spaces.captions.reference:space_reference"]
 
 
 def reached_at_import(start: str) -> set[str]:
@@ -105,22 +165,18 @@ def reached_at_import(start: str) -> set[str]:
         if module in seen or module not in MODULES:
             continue
         seen.add(module)
-        left.extend(imports(MODULES[module], top_only=True))
+        left.extend(imports_at_top(MODULES[module]))
         left.append(module.rpartition(".")[0])
     return seen
 
 
-@pytest.mark.parametrize("start", ["confemb.cli", "confemb.prediction_files", "confemb.embedding", "confemb.embedders"])
+@pytest.mark.parametrize(
+    "start", ["confemb.cli.app", "confemb.records.prediction_files", "confemb.records.embedding", "confemb.embedders"]
+)
 def test_heavy_libraries_are_imported_late(start):
     for module in sorted(reached_at_import(start)):
-        top = {name.split(".")[0] for name in imports(MODULES[module], top_only=True)}
+        top = {name.split(".")[0] for name in imports_at_top(MODULES[module])}
         assert not top & HEAVY, f"{start} loads {module}, which imports {sorted(top & HEAVY)} at its top"
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_modules_stay_small(module):
-    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
-    assert lines <= 400, f"{module} has {lines} lines: is it still one room?"
 
 
 def test_every_public_name_is_there():
@@ -140,10 +196,7 @@ def test_type_checkers_see_the_same_names():
 
 
 def test_the_version_is_the_packages():
-    import tomllib
-
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["project"]["version"] == confemb.__version__
+    assert PROJECT["project"]["version"] == confemb.__version__
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 import typer
 
 import confemb
-from confemb.cli import app
-from confemb.experiment import load_experiment
-from confemb.predictions_experiment import load_runnable
+from confemb.cli.app import app
+from confemb.pipeline.experiment import load_experiment
+from confemb.pipeline.predictions_experiment import load_runnable
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

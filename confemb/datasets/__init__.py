@@ -1,4 +1,11 @@
-"""Datasets behind one small interface: named parts ("splits"), each a `Dataset`."""
+"""Labelled pictures behind one small interface: named parts ("splits"), each a `Dataset`.
+
+`open_dataset` makes a source by name: digits, CIFAR-10, a folder of pictures, any image-classification set of TFDS. A
+source fetches and prepares its data into the user's cache (`cache`), from where it is memory-mapped.
+
+May import: support, records.
+Start reading at: `Dataset` and `open_dataset` here, then `digits`.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -7,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from confemb.errors import ConfembError, unknown_name
-from confemb.predictions import check_class_names, check_indices
-from confemb.registry import Registry
+from confemb.records.predictions import check_class_names, check_indices
+from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.registry import Registry
 
 DATASETS = Registry(
     "dataset",

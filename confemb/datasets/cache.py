@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from confemb.datasets import Dataset, Progress
-from confemb.errors import ConfembError, unknown_name
-from confemb.files import make_folder, open_file, parse_json, read_bytes, write_json
-from confemb.locks import alone_in
+from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.files import make_folder, open_file, parse_json, read_bytes, write_json
+from confemb.support.locks import alone_in
 
 FORMAT = 1
 INFO = "info.json"

@@ -22,7 +22,7 @@ from confemb.datasets.tfds_source import (
     reachable,
     read_splits,
 )
-from confemb.errors import ConfembError, unknown_name
+from confemb.support.errors import ConfembError, unknown_name
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32

@@ -6,7 +6,7 @@ import numpy as np
 
 from confemb.datasets import Dataset, Progress
 from confemb.datasets.cache import fingerprint
-from confemb.errors import unknown_name
+from confemb.support.errors import unknown_name
 
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEST_EVERY = 5

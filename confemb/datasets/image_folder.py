@@ -10,8 +10,8 @@ import numpy as np
 from confemb.datasets import Dataset, Progress
 from confemb.datasets.cache import ArrayCache, Contents, SplitRows, cache_root
 from confemb.datasets.pictures import decode_picture
-from confemb.errors import ConfembError, quoted_list, repeated, unknown_name
-from confemb.files import read_text
+from confemb.support.errors import ConfembError, quoted_list, repeated, unknown_name
+from confemb.support.files import read_text
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 CLASSES_FILE = "classes.txt"

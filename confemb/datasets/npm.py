@@ -4,8 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from confemb.errors import ConfembError
-from confemb.files import sha256_file
+from confemb.support.errors import ConfembError
+from confemb.support.files import sha256_file
 
 
 def npm_pack(package: str, version: str, folder: Path, *, sha256: str) -> Path:

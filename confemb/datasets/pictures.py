@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from confemb.errors import ConfembError
-from confemb.files import open_file
+from confemb.support.errors import ConfembError
+from confemb.support.files import open_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage

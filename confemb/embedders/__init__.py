@@ -1,4 +1,12 @@
-"""Embedders turn pair counts, or a look into the classifier itself, into class vectors."""
+"""Embedders turn pair counts, or a look into the classifier itself, into class vectors.
+
+`skipgram` is the paper's; `directed`, `balanced` and `ppmi` are relatives of it, `counts` is the plain baseline,
+`diffusion` follows the confusions over several steps, `weights` and `features` look into the classifier. `embed_runs`
+embeds once for each seed, and once where an embedder knows no chance.
+
+May import: support, records, datasets.
+Start reading at: `Embedder` and `embed_runs` here, then `skipgram`.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -7,15 +15,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkab
 
 import numpy as np
 
-from confemb.embedding import ClassEmbedding, EmbeddingRuns
-from confemb.errors import ConfembError, unknown_name
-from confemb.pairs import PairCounts
-from confemb.registry import Registry
-from confemb.threads import usable_cores
+from confemb.records.embedding import ClassEmbedding, EmbeddingRuns
+from confemb.records.pairs import PairCounts
+from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.registry import Registry
+from confemb.support.threads import usable_cores
 
 if TYPE_CHECKING:
-    from confemb.classification import Classifier
     from confemb.datasets import Dataset
+    from confemb.records.classifier import Classifier
 
 EMBEDDERS = Registry(
     "embedder",
@@ -74,7 +82,7 @@ class ClassifierEmbedder(Protocol):
         """Return an embedding of the classifier's classes, in its order; of those with pictures, where it needs them.
 
         Args:
-            classifier: one that can be looked into, see `confemb.classification.open_classifier`.
+            classifier: one that can be looked into, see `confemb.classifiers.classification.open_classifier`.
             datasets: the pictures that were predicted.
             class_names: what the classifier calls the datasets' classes, in their order.
             batch_size: pictures at a time.

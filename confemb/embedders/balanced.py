@@ -9,9 +9,9 @@ from annotated_types import Ge, Lt
 
 from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE, both_directions
 from confemb.embedders.spectral import USUAL_DIM, SparsePlusLowRank, checked_dim, spectral_embedding, truncated_svd
-from confemb.embedding import ClassEmbedding
-from confemb.errors import ConfembError
-from confemb.pairs import PairCounts
+from confemb.records.embedding import ClassEmbedding
+from confemb.records.pairs import PairCounts
+from confemb.support.errors import ConfembError
 
 # Exponent of the noise distribution in word2vec.
 _NOISE_EXPONENT = 0.75

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
-from confemb.errors import ConfembError, quoted_list
-from confemb.pairs import PairCounts
+from confemb.records.pairs import PairCounts
+from confemb.support.errors import ConfembError, quoted_list
 
 # From so many classes on, a table of all pairs of them is not made: 5,000 squared take 200 MB.
 MOST_CLASSES_IN_A_TABLE = 5_000

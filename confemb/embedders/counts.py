@@ -7,9 +7,9 @@ import numpy as np
 
 from confemb.embedders.cooccurrence import require_table
 from confemb.embedders.spectral import symmetric_eigen
-from confemb.embedding import ClassEmbedding
-from confemb.pairs import PairCounts
-from confemb.similarity import SimilarityMatrix
+from confemb.records.embedding import ClassEmbedding
+from confemb.records.pairs import PairCounts
+from confemb.records.similarity import SimilarityMatrix
 
 
 def symmetric_shares(counts: PairCounts) -> np.ndarray:

@@ -9,9 +9,9 @@ from annotated_types import Ge, Gt, Lt
 from confemb.embedders.cooccurrence import require_table
 from confemb.embedders.counts import symmetric_shares
 from confemb.embedders.spectral import checked_dim, spectral_embedding, symmetric_eigen, truncated_svd
-from confemb.embedding import ClassEmbedding
-from confemb.errors import ConfembError, one_of
-from confemb.pairs import PairCounts
+from confemb.records.embedding import ClassEmbedding
+from confemb.records.pairs import PairCounts
+from confemb.support.errors import ConfembError, one_of
 
 Weight = Literal["heat", "walk"]
 Compare = Literal["auto", "direct", "profiles"]

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from confemb.classification import BATCH_SIZE, Classifier, match_labels, open_classifier
 from confemb.datasets import Dataset
-from confemb.embedding import ClassEmbedding
-from confemb.errors import ConfembError
+from confemb.records.classifier import BATCH_SIZE, Classifier, match_labels, open_classifier
+from confemb.records.embedding import ClassEmbedding
+from confemb.support.errors import ConfembError
 
 
 @dataclass(frozen=True)

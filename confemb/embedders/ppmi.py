@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE, both_directions
 from confemb.embedders.spectral import USUAL_DIM, checked_dim, spectral_embedding, truncated_svd
-from confemb.embedding import ClassEmbedding
-from confemb.pairs import PairCounts
+from confemb.records.embedding import ClassEmbedding
+from confemb.records.pairs import PairCounts
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import numpy as np
 
 from confemb.embedders.cooccurrence import require_all
 from confemb.embedders.word2vec import NegativeSampling, trained_classes
-from confemb.embedding import ClassEmbedding
-from confemb.pair_corpus import PairCorpus
-from confemb.pairs import PairCounts
+from confemb.records.embedding import ClassEmbedding
+from confemb.records.pair_corpus import PairCorpus
+from confemb.records.pairs import PairCounts
 
 if TYPE_CHECKING:
     from gensim.models import Word2Vec

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from confemb.embedding import ClassEmbedding
-from confemb.errors import ConfembError
-from confemb.threads import one_thread
+from confemb.records.embedding import ClassEmbedding
+from confemb.support.errors import ConfembError
+from confemb.support.threads import one_thread
 
 # The paper's number of dimensions; fewer classes have fewer.
 USUAL_DIM = 5

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from confemb.classification import Classifier, open_classifier
 from confemb.datasets import Dataset
-from confemb.embedding import ClassEmbedding
+from confemb.records.classifier import Classifier, open_classifier
+from confemb.records.embedding import ClassEmbedding
 
 
 @dataclass(frozen=True)

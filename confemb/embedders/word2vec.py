@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt
 
-from confemb.errors import ConfembError
-from confemb.pair_corpus import Order
-from confemb.pairs import PairCounts
+from confemb.records.pair_corpus import Order
+from confemb.records.pairs import PairCounts
+from confemb.support.errors import ConfembError
 
 
 @dataclass(frozen=True)

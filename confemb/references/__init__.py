@@ -1,7 +1,11 @@
 """References: similarities from elsewhere to compare a result with.
 
 A reference is named "paper", "cifar10h", "wordnet:wup", "glove:FILE", "captions:SPACE", or by another result's folder
-or square CSV.
+or square CSV. `comparison` says how well two similarities agree.
+
+May import: support, records, datasets, embedders, stats. A reference that needs a higher room registers itself as an
+entry point (`captions`).
+Start reading at: `Reference` here, then `paper`.
 """
 
 import importlib
@@ -11,16 +15,15 @@ from pathlib import Path
 from typing import Protocol
 
 from confemb.datasets import Progress
-from confemb.errors import ConfembError, quoted_list, unknown_name
-from confemb.files import is_there
-from confemb.registry import Registry
-from confemb.similarity import SimilarityMatrix
+from confemb.records.similarity import SimilarityMatrix
+from confemb.support.errors import ConfembError, quoted_list, unknown_name
+from confemb.support.files import is_there
+from confemb.support.registry import Registry
 
 REFERENCES = Registry(
     "reference",
     "confemb.references",
     {
-        "captions": "confemb.captions.reference:space_reference",
         "cifar10h": "confemb.references.cifar10h:cifar10h_reference",
         "glove": "confemb.references.glove:glove_reference",
         "paper": "confemb.references.paper:paper_reference",
@@ -32,7 +35,7 @@ REFERENCES = Registry(
 # What `confemb fetch` gets, and the function that does.
 REFERENCE_FILES = {
     "cifar10h": "confemb.references.cifar10h:fetch_cifar10h",
-    "wordnet": "confemb.wordnet:fetch_wordnet",
+    "wordnet": "confemb.references.wordnet_database:fetch_wordnet",
 }
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root
 from confemb.datasets.cifar10 import CLASS_NAMES
-from confemb.errors import ConfembError, one_of
-from confemb.files import make_folder, read_bytes
+from confemb.records.similarity import SimilarityMatrix
 from confemb.references import NoiseCeiling, known_classes
-from confemb.similarity import SimilarityMatrix
+from confemb.support.errors import ConfembError, one_of
+from confemb.support.files import make_folder, read_bytes
 
 FILE = "cifar10h-counts.npy"
 URL = f"https://raw.githubusercontent.com/jcpeterson/cifar-10h/master/data/{FILE}"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.embedding import cosines
-from confemb.errors import ConfembError
-from confemb.files import is_there
+from confemb.records.embedding import cosines
+from confemb.records.similarity import SimilarityMatrix
+from confemb.records.word_vectors import WordVectors
 from confemb.references import known_classes
-from confemb.similarity import SimilarityMatrix
-from confemb.words.vectors import WordVectors
+from confemb.support.errors import ConfembError
+from confemb.support.files import is_there
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ horse stands in no column.
 
 import numpy as np
 
+from confemb.records.similarity import SimilarityMatrix
 from confemb.references import KnownSimilarities, no_argument
-from confemb.similarity import SimilarityMatrix
 
 _CLASS_NAMES = (
     "airplane",

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from confemb.errors import ConfembError
-from confemb.files import is_there
+from confemb.records.similarity import SimilarityMatrix
 from confemb.references import KnownSimilarities
-from confemb.similarity import SimilarityMatrix
+from confemb.support.errors import ConfembError
+from confemb.support.files import is_there
 
 MATRIX = "similarity_matrix.csv"
 

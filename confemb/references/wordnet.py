@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from confemb.classifiers.imagenet import imagenet_classes
-from confemb.errors import ConfembError, unknown_name
+from confemb.records.imagenet import imagenet_classes
+from confemb.records.similarity import SimilarityMatrix
 from confemb.references import known_classes
-from confemb.similarity import SimilarityMatrix
-from confemb.wordnet import noun_of_sense, reading_wordnet
+from confemb.references.wordnet_database import noun_of_sense, reading_wordnet
+from confemb.support.errors import ConfembError, unknown_name
 
 if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import Synset, WordNetCorpusReader
@@ -43,7 +43,7 @@ class WordNetReference:
         measure: "wup", 2 d / (a + b + 2 d) where d is the depth of the deepest common hypernym (the root's is 1) and a
             and b the steps from it down to the two (Wu & Palmer 1994); "path", 1 / (1 + the steps of the shortest way
             through a common hypernym).
-        path: the folder of WordNet's files, or None to look for it, see `confemb.wordnet.find_wordnet`.
+        path: the folder of WordNet's files, or None to look for it, see `wordnet_database.find_wordnet`.
     """
 
     measure: Measure

@@ -1,6 +1,14 @@
-"""Reporting: a result's tables, figures and HTML page."""
+"""A result's tables, figures and HTML page; the same means serve the studies.
 
-from confemb.reporting.result import Examples, Result
+`write` writes a report folder from an `analysis.derived.Analysis`; `figures`, `result_tables`, `findings` and `html`
+are its parts. `study` writes the folder of a study: sections of text, tables and figures. `style` sets colours and
+letters once for all figures.
+
+May import: everything from support to analysis.
+Start reading at: `write`, then `study`.
+"""
+
+from confemb.analysis.record import Examples, Result
 from confemb.reporting.write import write_report
 
 __all__ = ["Examples", "Result", "write_report"]

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from confemb.comparison import AssessedAgreement
-from confemb.errors import quoted_list
+from confemb.analysis.derived import Analysis, ReferenceAgreement
 from confemb.references import NoiseCeiling
-from confemb.reporting.analysis import Analysis, ReferenceAgreement
+from confemb.references.comparison import AssessedAgreement
 from confemb.reporting.tables import Table, interval, number, p_value
+from confemb.support.errors import quoted_list
 
 WRONG_TOLD = 4
 

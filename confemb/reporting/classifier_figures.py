@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from confemb.reporting.analysis import Analysis
+from confemb.analysis.derived import Analysis
 from confemb.reporting.style import FAINT, INK, MUTED, new_figure, shortened_apart
 
 if TYPE_CHECKING:

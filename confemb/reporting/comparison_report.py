@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from confemb.comparison import Comparison
-from confemb.errors import ConfembError, quoted_list
-from confemb.files import write_text
+from confemb.analysis.clustering import Seriation, find_clusters, seriate
+from confemb.records.similarity import SimilarityMatrix, neutral_cell
+from confemb.references.comparison import Comparison
 from confemb.reporting.agreement_table import ceiling_text, interval_text, p_statement, p_text
 from confemb.reporting.figures import MOST_NAMED_CLUSTERS, MOST_NAMED_ROWS, MOST_NUMBERS
 from confemb.reporting.labels import label_points
-from confemb.reporting.layout import Seriation, find_clusters, seriate
 from confemb.reporting.pair_axes import pair_labels
 from confemb.reporting.style import FAINT, INK, MUTED, UNGROUPED, diverging_map, new_figure, shortened, shortened_apart
 from confemb.reporting.tables import number
-from confemb.similarity import SimilarityMatrix, neutral_cell
+from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from confemb.reporting.analysis import Analysis
+from confemb.analysis.clustering import place_on_map
+from confemb.analysis.derived import Analysis
 from confemb.reporting.labels import label_points
-from confemb.reporting.layout import place_on_map
 from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_labels, widest_pairs
 from confemb.reporting.style import (
     FAINT,

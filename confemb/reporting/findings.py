@@ -2,11 +2,11 @@
 
 import math
 
+from confemb.analysis.derived import Analysis
 from confemb.reporting.agreement_table import interval_text
-from confemb.reporting.analysis import Analysis
 from confemb.reporting.reliability_table import median_width
 from confemb.reporting.tables import number
-from confemb.statistics import next_run_within
+from confemb.stats.seeds import next_run_within
 
 # Below this mean cosine across groups the report says that they have nothing in common.
 _NEAR_ZERO = 0.1

@@ -8,22 +8,15 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from confemb.errors import visible
+from confemb.analysis.derived import Analysis, source_name
 from confemb.reporting import result_tables
 from confemb.reporting.agreement_table import agreement_tables
-from confemb.reporting.analysis import Analysis, source_name
 from confemb.reporting.figures import MOST_NAMED_ROWS, reference_caption
-from confemb.reporting.findings import (
-    chance_sentence,
-    facts,
-    finding,
-    group_sentence,
-    run_sentence,
-    seeds_sentence,
-)
+from confemb.reporting.findings import chance_sentence, facts, finding, group_sentence, run_sentence, seeds_sentence
 from confemb.reporting.reliability_table import reliability_table
 from confemb.reporting.style import diverging_map
 from confemb.reporting.tables import Table
+from confemb.support.errors import visible
 
 if TYPE_CHECKING:
     from jinja2 import Template

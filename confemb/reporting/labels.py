@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from confemb.reporting.layout import place_labels
+from confemb.analysis.clustering import place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ def label_points(
 ) -> None:
     """Write a label by each of (n, 2) points where it covers nothing, with a thin line to it from afar.
 
-    `obstacles`, `must_place` and `upon` are those of `confemb.reporting.layout.place_labels`.
+    `obstacles`, `must_place` and `upon` are those of `confemb.analysis.clustering.place_labels`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.patheffects import Stroke

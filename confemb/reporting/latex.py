@@ -2,8 +2,7 @@
 
 import re
 
-from confemb.errors import visible
-from confemb.reporting.analysis import Analysis
+from confemb.analysis.derived import Analysis
 from confemb.reporting.result_tables import (
     ColumnTable,
     cell_text,
@@ -14,6 +13,7 @@ from confemb.reporting.result_tables import (
     plain_tables,
 )
 from confemb.reporting.tables import Table
+from confemb.support.errors import visible
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from confemb.embedding import EmbeddingRuns
-from confemb.files import write_text
-from confemb.neighbours import Neighbours, nearest_neighbours
-from confemb.pairs import PairCounts
+from confemb.records.embedding import EmbeddingRuns
+from confemb.records.pairs import PairCounts
+from confemb.records.similarity import csv_cells
 from confemb.reporting.study import Section, Study, frame_csv, write_pages
 from confemb.reporting.tables import frame_table
-from confemb.similarity import csv_cells
+from confemb.stats.neighbours import Neighbours, nearest_neighbours
+from confemb.support.files import write_text
 
 NEIGHBOURS_SHOWN, PAIRS_KEPT, ROWS_SHOWN = 10, 10_000, 50
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from confemb.intervals import SimilarityInterval
-from confemb.reporting.analysis import Analysis, source_name
+from confemb.analysis.derived import Analysis, source_name
 from confemb.reporting.tables import Table, number
+from confemb.stats.intervals import SimilarityInterval
 
-# Of each class, on average: below, intervals are known to be too narrow (see `confemb.intervals.Spread.interval`).
+# Of each class, on average: below, intervals are known to be too narrow (see `stats.intervals.Spread.interval`).
 FEW = 200
 
 

@@ -6,20 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from confemb.intervals import Source
+from confemb.analysis.derived import Analysis, source_name
+from confemb.records.similarity import neutral_cell
 from confemb.reporting.agreement_table import agreement_tables
-from confemb.reporting.analysis import Analysis, source_name
 from confemb.reporting.reliability_table import reliability_table
-from confemb.reporting.tables import (
-    Table,
-    decimals_of,
-    interval,
-    markdown_table,
-    markdown_text,
-    number,
-    plain_markdown,
-)
-from confemb.similarity import neutral_cell
+from confemb.reporting.tables import Table, decimals_of, interval, markdown_table, markdown_text, number, plain_markdown
+from confemb.stats.intervals import Source
 
 NEIGHBOURS = 10
 COLUMNS_IN_A_CHUNK = 5

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from confemb.draft import Draft
-from confemb.errors import ConfembError, visible
-from confemb.files import make_folder, write_text
-from confemb.locks import alone_in
+from confemb.records.similarity import neutral_cell
 from confemb.reporting.html import content_hash, flatten, minus_signs, page_style, page_template
 from confemb.reporting.latex import plain_latex
 from confemb.reporting.tables import Table, markdown_text, plain_markdown
-from confemb.similarity import neutral_cell
+from confemb.support.draft import Draft
+from confemb.support.errors import ConfembError, visible
+from confemb.support.files import make_folder, write_text
+from confemb.support.locks import alone_in
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

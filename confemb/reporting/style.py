@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from confemb.errors import visible
-from confemb.files import whole_file
+from confemb.support.errors import visible
+from confemb.support.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap

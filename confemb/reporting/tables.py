@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from confemb.errors import visible
+from confemb.support.errors import visible
 
 # Similarities below it, as the shares of people's votes are, are told with a decimal more.
 SMALL = 0.1

@@ -2,11 +2,11 @@
 
 import shutil
 
-from confemb.errors import visible
-from confemb.reporting.analysis import Analysis
+from confemb.analysis.derived import Analysis
 from confemb.reporting.findings import finding
 from confemb.reporting.result_tables import ColumnTable, column_tables
 from confemb.reporting.tables import number
+from confemb.support.errors import visible
 
 _GAP = "   "
 _FEWEST_COLUMNS = 80

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from confemb.intervals import Source
-from confemb.reporting.analysis import Analysis, source_name
+from confemb.analysis.derived import Analysis, source_name
 from confemb.reporting.figures import MOST_NUMBERS
 from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_labels, widest_pairs
 from confemb.reporting.style import FAINT, MUTED, new_figure
+from confemb.stats.intervals import Source
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

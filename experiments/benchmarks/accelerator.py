@@ -8,8 +8,8 @@ to. It needs JAX for the accelerator (on NVIDIA `pip install "jax[cuda12]"`); th
 and is left out without it.
 
 * `accelerator_cifar10.csv`: the experiment cifar10_94 from one seed after the other, by the compiled epochs of
-  `confemb.training`. Pictures and labels lie on the device as bytes, each network's fresh weights and whitening as well
-  ("preparing", on the host, is told apart); time runs from there to the trained weights. Accuracy is on the test
+  `networks.training.loop`. Pictures and labels lie on the device as bytes, each network's fresh weights and whitening
+  too ("preparing", on the host, is separate); time runs from there to the trained weights. Accuracy is on the test
   pictures, the mean of each picture and its mirror image, in float32. Published: airbench94 needs 2.6 s on one A100.
 * `accelerator_retraining.csv`: the networks of retraining_cifar10, one after the other and all at once
   (`confemb retrain --together`). Both are timed over one epoch after that in which they are compiled, and told for the
@@ -39,13 +39,14 @@ import pandas as pd
 from flax import nnx
 from ratios import REPORT, in_turns, publish
 
-from confemb.classifiers import Network, make_network
-from confemb.classifiers.convolution import fold_batch_norm
 from confemb.datasets import Dataset, open_dataset
-from confemb.experiment import Experiment, TrainingSection, load_experiment
-from confemb.inference import batched_logits
-from confemb.training import batch_size_of, begin, epoch_rows, make_step, put_back, start
-from confemb.training_together import rows_together, start_together
+from confemb.networks import Network, make_network
+from confemb.networks.convolution import fold_batch_norm
+from confemb.networks.inference import batched_logits
+from confemb.networks.training.loop import batch_size_of, begin, epoch_rows, make_step, put_back, start
+from confemb.networks.training.options import TrainingOptions
+from confemb.networks.training.together import rows_together, start_together
+from confemb.pipeline.experiment import Experiment, load_experiment
 
 GOAL = 0.94
 
@@ -90,7 +91,7 @@ SMOKE = Sizes(
 )
 
 
-def load(name: str, sizes: Sizes) -> tuple[Experiment, TrainingSection, Dataset, Dataset]:
+def load(name: str, sizes: Sizes) -> tuple[Experiment, TrainingOptions, Dataset, Dataset]:
     """Return an experiment, how it trains (in bfloat16), its training pictures and its test pictures."""
     experiment = load_experiment(name, list(sizes.changes))
     assert experiment.training is not None
@@ -223,7 +224,7 @@ def torch_runs(inputs: np.ndarray) -> dict[str, Callable[[], object]]:
 
         whose, network = "torchvision", published(weights=None)
     else:
-        sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "classifiers"))
+        sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "networks"))
         from torch_networks import ResNet
 
         whose, network = "PyTorch", ResNet("resnet50", 1000)

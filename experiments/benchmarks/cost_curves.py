@@ -18,12 +18,12 @@ from counting_pairs import simulate
 from many_classes import make_shard
 from ratios import alone, arguments, publish
 
-from confemb.counting import count_shards
 from confemb.embedders.ppmi import Ppmi
 from confemb.embedders.skipgram import SkipGram
-from confemb.neighbours import nearest_neighbours
-from confemb.pairs import PairCounts, count_pairs
-from confemb.prediction_files import save_predictions
+from confemb.records.pairs import PairCounts, count_pairs
+from confemb.records.prediction_files import save_predictions
+from confemb.stats.counting import count_shards
+from confemb.stats.neighbours import nearest_neighbours
 
 SHARD, CLASSES, DIM = 300_000, 1_000, 50
 

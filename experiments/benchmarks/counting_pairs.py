@@ -12,8 +12,8 @@ import pandas as pd
 from ratios import arguments, in_turns, publish
 from sklearn.metrics import confusion_matrix
 
-from confemb.pairs import PairCounts, count_pairs
-from confemb.predictions import Predictions
+from confemb.records.pairs import PairCounts, count_pairs
+from confemb.records.predictions import Predictions
 
 
 def simulate(pictures: int, classes: int, k: int, *, seed: int = 0) -> Predictions:

@@ -44,7 +44,7 @@ def main() -> None:
             topk=predictions.top_classes,
             class_names=np.array(predictions.class_names),
         )
-        code = "from confemb.cli import main; main()"
+        code = "from confemb.cli.app import main; main()"
         commands = {
             "notebook": [str(HERE / "notebook.py"), file, f"{folder}/notebook"],
             "confemb embed": ["-c", code, "embed", file, "--out", f"{folder}/confemb", *OPTIONS],

@@ -25,7 +25,7 @@ import confemb
 from confemb.datasets.image_folder import scan_folder
 from confemb.datasets.pictures import decode_picture
 from confemb.reporting.tables import frame_to_markdown
-from confemb.words.activations import BATCH_SIZE, Clock, NetworkActivations, stream_vectors
+from confemb.spaces.words.activations import BATCH_SIZE, Clock, NetworkActivations, stream_vectors
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from ratios import arguments, cores, in_turns, publish
 from torch_cnns import FastCnn, PaperCnn
 from training import noise, together
 
-from confemb.classifiers import make_network
-from confemb.inference import BATCH_SIZE, compiled_logits
+from confemb.networks import make_network
+from confemb.networks.inference import BATCH_SIZE, compiled_logits
 
 
 def torch_predicts(network: torch.nn.Module, images: np.ndarray) -> Callable[[], object]:

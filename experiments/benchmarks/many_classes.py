@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 from ratios import alone, arguments, peak_mib, publish
 
-from confemb.counting import count_shards
 from confemb.embedders import embed_runs
 from confemb.embedders.balanced import Balanced
 from confemb.embedders.ppmi import Ppmi
-from confemb.neighbours import nearest_neighbours
-from confemb.pairs import PairCounts
+from confemb.records.pairs import PairCounts
 from confemb.reporting.many_classes import write_many_classes
+from confemb.stats.counting import count_shards
+from confemb.stats.neighbours import nearest_neighbours
 
 K, GROUP, AROUND, STRETCH = 3, 10, 100, 100_000
 

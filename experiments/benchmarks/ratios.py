@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from confemb.files import write_text
 from confemb.reporting.tables import frame_to_markdown
+from confemb.support.files import write_text
 
 REPORT = Path(__file__).parents[2] / "reports" / "benchmarks"
 

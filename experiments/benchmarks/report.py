@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from ratios import REPORT
 
-from confemb.provenance import versions
 from confemb.reporting import style
 from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.tables import frame_table
+from confemb.support.manifest import versions
 
 # File -> what its table is called, and what it says beside its figures.
 TABLES = {

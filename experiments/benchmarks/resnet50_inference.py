@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from ratios import arguments, cores, in_turns, publish
 
-from confemb.adapters.flax import FlaxClassifier
-from confemb.classifiers import make_network
+from confemb.classifiers.adapters.flax import FlaxClassifier
+from confemb.networks import make_network
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "classifiers"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "networks"))
 from torch_networks import ResNet
 
 SIZE = 224

@@ -25,9 +25,9 @@ from gensim.models import Word2Vec
 from ratios import alone, arguments, in_turns, publish
 
 from confemb.embedders.skipgram import SkipGram
-from confemb.pair_corpus import PairCorpus
-from confemb.pairs import count_pairs
-from confemb.predictions import Predictions
+from confemb.records.pair_corpus import PairCorpus
+from confemb.records.pairs import count_pairs
+from confemb.records.predictions import Predictions
 
 K = 5
 

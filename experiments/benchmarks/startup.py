@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "import confemb": ["-c", "import confemb"],
-    "confemb --help": ["-c", "from confemb.cli import main; main()", "--help"],
+    "confemb --help": ["-c", "from confemb.cli.app import main; main()", "--help"],
 }
 
 

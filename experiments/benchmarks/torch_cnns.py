@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from confemb.experiment import TrainingSection
+from confemb.networks.training.options import TrainingOptions
 
 
 class LocalResponseNorm(nn.Module):
@@ -32,7 +32,7 @@ class LocalResponseNorm(nn.Module):
 
 
 class PaperCnn(nn.Sequential):
-    """As `confemb.classifiers.paper_cnn`; bias and rectifier come before the pooling, as PyTorch's layers have it."""
+    """As `confemb.networks.paper_cnn`; bias and rectifier come before the pooling, as PyTorch's layers have it."""
 
     def __init__(self, *, banded: bool) -> None:
         def pool() -> list[nn.Module]:
@@ -75,7 +75,7 @@ class PaperCnn(nn.Sequential):
 
 
 class FastCnn(nn.Module):
-    """As `confemb.classifiers.fast_cnn`, with batch normalisation over the whole batch."""
+    """As `confemb.networks.fast_cnn`, with batch normalisation over the whole batch."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128)) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ def mirror(images: Tensor) -> Tensor:
     return torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images)
 
 
-def trainer(network: nn.Module, images: Tensor, labels: Tensor, settings: TrainingSection) -> Callable[[Tensor], None]:
+def trainer(network: nn.Module, images: Tensor, labels: Tensor, settings: TrainingOptions) -> Callable[[Tensor], None]:
     """Return a training step: rows of a batch -> None, with confemb's optimiser, moving average and measurements."""
     network.to(memory_format=torch.channels_last)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -41,10 +41,11 @@ import torch
 from ratios import arguments, cores, in_turns, publish
 from torch_cnns import FastCnn, PaperCnn, trainer
 
-from confemb.classifiers import make_network
 from confemb.datasets import Dataset
-from confemb.experiment import TrainingSection, load_experiment
-from confemb.training import start
+from confemb.networks import make_network
+from confemb.networks.training.loop import start
+from confemb.networks.training.options import TrainingOptions
+from confemb.pipeline.experiment import load_experiment
 
 PICTURES = 2560
 
@@ -63,14 +64,14 @@ def noise() -> Dataset:
     )
 
 
-def rows(settings: TrainingSection, steps: int) -> list[np.ndarray]:
+def rows(settings: TrainingOptions, steps: int) -> list[np.ndarray]:
     """Return the numbers of the pictures of each step."""
     order = np.random.default_rng(0).permutation(PICTURES).astype(np.int32)
     size = settings.batch_size
     return [order[i * size : (i + 1) * size] for i in range(steps)]
 
 
-def jax_steps(name: str, options: dict[str, object], settings: TrainingSection, steps: int) -> Callable[[], None]:
+def jax_steps(name: str, options: dict[str, object], settings: TrainingOptions, steps: int) -> Callable[[], None]:
     """Return what does so many of confemb's steps."""
     state, step, _ = start(make_network(name, (32, 32, 3), 10, seed=0, options=options), noise(), settings, seed=0)
     kept = [state, jax.device_put(jnp.zeros(2), state.step.sharding)]
@@ -83,7 +84,7 @@ def jax_steps(name: str, options: dict[str, object], settings: TrainingSection, 
     return run
 
 
-def torch_steps(network: torch.nn.Module, settings: TrainingSection, steps: int) -> Callable[[], None]:
+def torch_steps(network: torch.nn.Module, settings: TrainingOptions, steps: int) -> Callable[[], None]:
     """Return what does so many steps in PyTorch."""
     pictures = noise()
     images = torch.tensor(pictures.images).permute(0, 3, 1, 2)

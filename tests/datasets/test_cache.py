@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 from confemb.datasets.cache import ArrayCache, Contents, SplitRows, cache_root, fingerprint, scratch_folder, write_split
-from confemb.errors import ConfembError
+from confemb.support.errors import ConfembError
 
 IMAGES = np.arange(6 * 2 * 3 * 1, dtype=np.uint8).reshape(6, 2, 3, 1)
 LABELS = np.array([0, 1, 0, 1, 1, 0], dtype=np.int32)
@@ -187,7 +187,7 @@ def test_two_builds_at_once_do_the_work_once(tmp_path):
 
 
 def test_without_locks_the_first_to_end_wins(tmp_path, monkeypatch):
-    monkeypatch.setattr("confemb.locks.fcntl", None)
+    monkeypatch.setattr("confemb.support.locks.fcntl", None)
     first, second = (ArrayCache(tmp_path, "toy", name="toy") for _ in range(2))
 
     def make(scratch):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from confemb.datasets import cifar10, open_dataset
 from confemb.datasets.cache import fingerprint
-from confemb.errors import ConfembError
+from confemb.support.errors import ConfembError
 
 SIZES = {"train": 20, "test": 4}
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from confemb.datasets import open_dataset
-from confemb.errors import ConfembError
+from confemb.support.errors import ConfembError
 
 
 @pytest.fixture(scope="module")

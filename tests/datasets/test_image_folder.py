@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from confemb.classifiers.preprocessing import torch_preprocessing
 from confemb.datasets import open_dataset
 from confemb.datasets.pictures import decode_picture
-from confemb.errors import ConfembError
+from confemb.networks.preprocessing import torch_preprocessing
+from confemb.support.errors import ConfembError
 
 
 def paint(path, colour=(10, 20, 30), size=(6, 4), mode="RGB"):

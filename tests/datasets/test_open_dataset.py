@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from confemb.datasets import open_dataset
-from confemb.errors import ConfembError
+from confemb.support.errors import ConfembError
 
 
 @pytest.mark.parametrize(

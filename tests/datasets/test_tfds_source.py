@@ -11,7 +11,7 @@ from PIL import Image
 
 from confemb.datasets import open_dataset, tfds_source
 from confemb.datasets.tfds_source import find_prepared, open_builder, prepare, quiet_tfds, reachable
-from confemb.errors import ConfembError
+from confemb.support.errors import ConfembError
 
 SHAPES = [(8, 8), (8, 12), (20, 10)]
 

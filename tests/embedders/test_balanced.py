@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from confemb.embedders.balanced import Balanced
-from confemb.errors import ConfembError
-from confemb.pairs import count_pairs, pairs_from_confusions
+from confemb.records.pairs import count_pairs, pairs_from_confusions
+from confemb.support.errors import ConfembError
 
 CONFUSIONS = np.array([[60, 9, 2, 4], [5, 80, 7, 1], [3, 2, 40, 6], [8, 1, 5, 30]])
 NAMES = ("a", "b", "c", "d")

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from confemb.adapters.callables import CallableClassifier
-from confemb.adapters.flax import FlaxClassifier
-from confemb.classifiers import make_network
+from confemb.classifiers.adapters.callables import CallableClassifier
+from confemb.classifiers.adapters.flax import FlaxClassifier
 from confemb.datasets import Dataset
 from confemb.embedders import make_embedder, make_pair_embedder
 from confemb.embedders.features import ClassifierFeatures
 from confemb.embedders.weights import ClassifierWeights
-from confemb.errors import ConfembError
+from confemb.networks import make_network
+from confemb.support.errors import ConfembError
 
 NAMES = ("a", "b", "c", "d")
 SHAPE = (32, 32, 3)

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from confemb.embedders.counts import Counts, count_similarity
-from confemb.pairs import count_pairs, pairs_from_confusions
+from confemb.records.pairs import count_pairs, pairs_from_confusions
 
 
 def test_known_answer():

@@ -3,8 +3,8 @@ import pytest
 from scipy.linalg import expm
 
 from confemb.embedders.diffusion import Diffusion
-from confemb.errors import ConfembError
-from confemb.pairs import count_pairs, pairs_from_confusions
+from confemb.records.pairs import count_pairs, pairs_from_confusions
+from confemb.support.errors import ConfembError
 
 CONFUSIONS = np.array([[60, 9, 2, 4], [5, 80, 7, 0], [3, 2, 40, 6], [8, 1, 0, 30]])
 NAMES = ("a", "b", "c", "d")

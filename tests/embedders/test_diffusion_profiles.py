@@ -6,9 +6,9 @@ from scipy.linalg import expm
 
 from confemb.embedders.counts import symmetric_shares
 from confemb.embedders.diffusion import MOST_COMPARED_DIRECTLY, Diffusion
-from confemb.embedding import cosines
-from confemb.errors import ConfembError
-from confemb.pairs import pairs_from_confusions
+from confemb.records.embedding import cosines
+from confemb.records.pairs import pairs_from_confusions
+from confemb.support.errors import ConfembError
 
 
 def counts_of(confusions):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from confemb.embedders.directed import Directed
-from confemb.errors import ConfembError
-from confemb.pairs import count_pairs, pairs_from_confusions
+from confemb.records.pairs import count_pairs, pairs_from_confusions
+from confemb.support.errors import ConfembError
 
 
 def test_same_counts_and_seed_give_the_same_bytes(predictions):

@@ -8,8 +8,8 @@ from confemb.embedders import balanced, cooccurrence, make_pair_embedder, ppmi, 
 from confemb.embedders.balanced import Balanced
 from confemb.embedders.ppmi import Ppmi
 from confemb.embedders.spectral import SparsePlusLowRank, truncated_svd
-from confemb.errors import ConfembError
-from confemb.pairs import PairCounts, pairs_from_confusions
+from confemb.records.pairs import PairCounts, pairs_from_confusions
+from confemb.support.errors import ConfembError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from confemb.embedders.balanced import Balanced
 from confemb.embedders.directed import Directed
 from confemb.embedders.skipgram import SkipGram
-from confemb.pairs import pairs_from_confusions
+from confemb.records.pairs import pairs_from_confusions
 
 
 def random_counts(classes, *, seed):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from confemb.embedders.ppmi import Ppmi
-from confemb.errors import ConfembError
-from confemb.pairs import pairs_from_confusions
+from confemb.records.pairs import pairs_from_confusions
+from confemb.support.errors import ConfembError
 
 # Both directions together: 4 pairs of a with b, 8 of b with itself; 4 of a in all, 12 of b.
 COUNTS = pairs_from_confusions(np.array([[0, 3], [1, 4]]), ("a", "b"))

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 from gensim.models import Word2Vec
 
-from confemb import embedders, pair_corpus
+from confemb import embedders
 from confemb.embedders.skipgram import SkipGram
 from confemb.embedders.word2vec import NegativeSampling
-from confemb.errors import ConfembError
-from confemb.pair_corpus import PairCorpus
-from confemb.pairs import PairCounts, count_pairs, pairs_from_confusions
-from confemb.prediction_files import load_pairs, save_predictions
+from confemb.records import pair_corpus
+from confemb.records.pair_corpus import PairCorpus
+from confemb.records.pairs import PairCounts, count_pairs, pairs_from_confusions
+from confemb.records.prediction_files import load_pairs, save_predictions
+from confemb.support.errors import ConfembError
 
 
 @pytest.fixture

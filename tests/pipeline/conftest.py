@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from confemb import pipeline
-from confemb.experiment import Experiment
-from confemb.pipeline import run_experiment
+from confemb.pipeline import run as pipeline
+from confemb.pipeline.experiment import Experiment
+from confemb.pipeline.run import run_experiment
 
 MINI = {
     "name": "mini",
@@ -85,9 +85,9 @@ def nothing_runs(monkeypatch):
             raise CalledError
 
         parts = {
-            "train": "confemb.training.train",
-            "predict": "confemb.pipeline.classify_datasets",
-            "embed": "confemb.results.embed_runs",
+            "train": "confemb.networks.training.loop.train",
+            "predict": "confemb.pipeline.run.classify_datasets",
+            "embed": "confemb.result.folder.embed_runs",
         }
         for stage in stages:
             monkeypatch.setattr(parts[stage], refuse)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from confemb.errors import ConfembError
-from confemb.experiment import EmbeddingSection
-from confemb.pairs import count_pairs
-from confemb.pipeline import run_experiment
-from confemb.results import embed_predictions, write_result_report
+from confemb.embedders.options import EmbedderOptions
+from confemb.pipeline.run import run_experiment
+from confemb.records.pairs import count_pairs
+from confemb.result.folder import embed_predictions, write_result_report
+from confemb.support.errors import ConfembError
 
 
 def without_nines(dataset):
@@ -69,7 +69,7 @@ def test_results_of_both_kinds_do_not_mix(finished, tmp_path, predictions, monke
 
     def embed(folder, kept=predictions):
         counts = count_pairs(predictions)
-        embed_predictions(counts, kept, EmbeddingSection(seeds=1), folder, seed=0, title="Blocks", source={"file": "x"})
+        embed_predictions(counts, kept, EmbedderOptions(seeds=1), folder, seed=0, title="Blocks", source={"file": "x"})
 
     before = contents(finished[0])
     with pytest.raises(ConfembError, match="holds the result of an experiment; choose another folder"):

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from confemb.errors import ConfembError
-from confemb.locks import alone_in
-from confemb.pairs import PairCounts
-from confemb.pipeline import run_experiment
-from confemb.prediction_files import load_predictions
-from confemb.progress import Display
-from confemb.results import load_result, write_result_report
+from confemb.pipeline.run import run_experiment
+from confemb.records.pairs import PairCounts
+from confemb.records.prediction_files import load_predictions
+from confemb.result.folder import load_result, write_result_report
+from confemb.support.errors import ConfembError
+from confemb.support.locks import alone_in
+from confemb.support.progress import Display
 
 SAME_BYTES = (
     "similarity_intervals.npz",
@@ -116,7 +116,9 @@ def test_a_failed_run_leaves_the_earlier_result(result, nothing_runs, mini, cont
     for stage, changes in (("train", {"seed": 1}), ("predict", {"prediction": {"mirror": True}})):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                {"train": "confemb.training.train", "predict": "confemb.pipeline.classify_datasets"}[stage],
+                {"train": "confemb.networks.training.loop.train", "predict": "confemb.pipeline.run.classify_datasets"}[
+                    stage
+                ],
                 lambda *_, **__: (_ for _ in ()).throw(ConfembError("the disk is full.")),
             )
             with pytest.raises(ConfembError, match="the disk is full"):
@@ -158,6 +160,6 @@ def test_a_reader_never_sees_two_results_mixed(result, monkeypatch, section):
     assert found.counts.self_pairs == "drop"
     np.testing.assert_array_equal(found.runs.vectors, load_result(other).runs.vectors)
     (result / "pairs.npz").write_bytes((result / "pairs.npz").read_bytes()[:-1] + b"x")
-    monkeypatch.setattr("confemb.results.SECONDS_BETWEEN", 0)
+    monkeypatch.setattr("confemb.result.folder.SECONDS_BETWEEN", 0)
     with pytest.raises(ConfembError, match=r"the files in .* are not those that its manifest.json records"):
         load_result(result)

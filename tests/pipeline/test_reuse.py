@@ -4,12 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from confemb.errors import ConfembError
-from confemb.files import sha256_file
-from confemb.pipeline import run_experiment
-from confemb.prediction_files import load_predictions
-from confemb.provenance import Manifest
-from confemb.results import write_result_report
+from confemb.pipeline.run import run_experiment
+from confemb.records.prediction_files import load_predictions
+from confemb.result.folder import write_result_report
+from confemb.support.errors import ConfembError
+from confemb.support.files import sha256_file
+from confemb.support.manifest import Manifest
 
 
 def test_what_is_measured_anew_leaves_the_vectors_and_nothing_stale(result, section, contents):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.torture.small_wordnet import write_wordnet
+from tests.torture.small_wordnet import write_wordnet
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from confemb.datasets.cifar10 import CLASS_NAMES
-from confemb.errors import ConfembError
 from confemb.references import cifar10h, open_reference
 from confemb.references.cifar10h import HumanConfusions, canonical_labels, fetch_cifar10h, vote_shares
+from confemb.support.errors import ConfembError
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 FILE = SHARED / "cifar10h" / "cifar10h-counts.npy"

@@ -3,9 +3,9 @@ import gzip
 import numpy as np
 import pytest
 
-from confemb.errors import ConfembError
+from confemb.records.similarity import SimilarityMatrix
 from confemb.references import fetch_reference, left_out, open_reference
-from confemb.similarity import SimilarityMatrix
+from confemb.support.errors import ConfembError
 
 VECTORS = {"cat": (1, 0), "hot": (0, 2), "dog": (2, 2), "T-shirt": (0, -1), "ice_cream": (-1, 0)}
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from confemb import wordnet
-from confemb.classifiers.imagenet import imagenet_classes
 from confemb.datasets.cifar10 import CLASS_NAMES
-from confemb.errors import ConfembError
+from confemb.records.imagenet import imagenet_classes
 from confemb.references import left_out, open_reference
+from confemb.references import wordnet_database as wordnet
 from confemb.references.wordnet import CIFAR10_SENSES, class_synsets, path_similarity, wup
-from confemb.wordnet import fetch_wordnet, find_wordnet, noun_of_sense, open_wordnet
+from confemb.references.wordnet_database import fetch_wordnet, find_wordnet, noun_of_sense, open_wordnet
+from confemb.support.errors import ConfembError
 
 
 @pytest.fixture

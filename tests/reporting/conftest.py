@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from confemb.embedding import EmbeddingRuns
-from confemb.intervals import SimilarityInterval
-from confemb.pairs import count_pairs
-from confemb.predictions import Predictions, predictions_from_scores
-from confemb.reliability import DimensionChoice, NeighbourOverlap, Reliability, SplitHalf
+from confemb.analysis.derived import analyse
+from confemb.analysis.record import KnownReference
+from confemb.records.embedding import EmbeddingRuns
+from confemb.records.pairs import count_pairs
+from confemb.records.predictions import Predictions, predictions_from_scores
+from confemb.records.similarity import SimilarityMatrix
 from confemb.reporting import Examples, Result
-from confemb.reporting.analysis import analyse
-from confemb.reporting.result import KnownReference
-from confemb.similarity import SimilarityMatrix
-from confemb.uncertainty import Uncertainty
+from confemb.stats.intervals import SimilarityInterval
+from confemb.stats.reliability import DimensionChoice, NeighbourOverlap, Reliability, SplitHalf
+from confemb.stats.uncertainty import Uncertainty
 
 
 def block_runs(class_names, *, blocks, seeds, noise=0.2, dim=6):

@@ -4,9 +4,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from confemb.comparison import compare
-from confemb.errors import ConfembError
+from confemb.records.similarity import SimilarityMatrix
 from confemb.references import KnownSimilarities, open_reference
+from confemb.references.comparison import compare
 from confemb.reporting.comparison_report import (
     comparison_figure,
     comparison_text,
@@ -15,7 +15,7 @@ from confemb.reporting.comparison_report import (
     write_comparison,
 )
 from confemb.reporting.style import figure_style
-from confemb.similarity import SimilarityMatrix
+from confemb.support.errors import ConfembError
 
 
 def random_result(size, seed, name) -> KnownSimilarities:

@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from confemb.pairs import count_pairs
+from confemb.analysis.derived import analyse
+from confemb.records.pairs import count_pairs
 from confemb.reporting import classifier_figures, figures
-from confemb.reporting.analysis import analyse
 from confemb.reporting.style import LONGEST_LABEL, figure_bytes, figure_style, group_colour, shortened
 
 

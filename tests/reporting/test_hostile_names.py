@@ -1,12 +1,12 @@
-"""Names made to be run are text in every file that a report consists of (`experiments/torture/names.py`)."""
+"""Names made to be run are text in every file that a report consists of (`tests/torture/names.py`)."""
 
 import pytest
 
-from confemb.errors import visible
 from confemb.reporting.html import page_template
 from confemb.reporting.latex import latex_text
 from confemb.reporting.tables import markdown_text
-from experiments.torture import names as hostile
+from confemb.support.errors import visible
+from tests.torture import names as hostile
 
 ADDRESS = "http://127.0.0.1:9"
 

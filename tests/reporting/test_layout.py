@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import is_valid_linkage, leaves_list
 
-from confemb.embedding import cosines
-from confemb.reporting.layout import find_clusters, place_labels, place_on_map, seriate
-from confemb.similarity import SimilarityMatrix
+from confemb.analysis.clustering import find_clusters, place_labels, place_on_map, seriate
+from confemb.records.embedding import cosines
+from confemb.records.similarity import SimilarityMatrix
 
 
 def similarity_of(vectors):

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
+from confemb.analysis.derived import analyse
 from confemb.reporting import result_tables as tables
 from confemb.reporting.agreement_table import agreement_tables
-from confemb.reporting.analysis import analyse
 from confemb.reporting.latex import latex_text, to_latex
 from confemb.reporting.tables import number
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from confemb.embedding import EmbeddingRuns
-from confemb.reliability import SplitHalf
+from confemb.analysis.derived import analyse
+from confemb.records.embedding import EmbeddingRuns
 from confemb.reporting import result_tables as tables
 from confemb.reporting import uncertainty_figures
-from confemb.reporting.analysis import analyse
 from confemb.reporting.findings import chance_sentence, facts
 from confemb.reporting.html import render_page
 from confemb.reporting.latex import to_latex
 from confemb.reporting.reliability_table import median_width, reliability_table
 from confemb.reporting.write import similarities_csv
-from confemb.uncertainty import Uncertainty
+from confemb.stats.reliability import SplitHalf
+from confemb.stats.uncertainty import Uncertainty
 
 
 @pytest.fixture(scope="module")

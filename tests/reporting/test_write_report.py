@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from confemb.embedding import ClassEmbedding, EmbeddingRuns
-from confemb.errors import ConfembError
-from confemb.pairs import count_pairs
-from confemb.predictions import Predictions
+from confemb.analysis.derived import analyse
+from confemb.analysis.record import KnownReference
+from confemb.records.embedding import ClassEmbedding, EmbeddingRuns
+from confemb.records.pairs import count_pairs
+from confemb.records.predictions import Predictions
+from confemb.records.similarity import SimilarityMatrix
 from confemb.reporting import Examples, Result, write_report
-from confemb.reporting.analysis import analyse
 from confemb.reporting.findings import finding, group_sentence, seeds_sentence
 from confemb.reporting.html import flatten, heat_step, render_page
-from confemb.reporting.result import KnownReference
-from confemb.similarity import SimilarityMatrix
+from confemb.support.errors import ConfembError
 
 FIGURES = {"similarity_heatmap", "class_map", "dendrogram", "reference", "seeds_spread", "examples", "training"}
 FIGURES |= {"intervals", "dimension"}

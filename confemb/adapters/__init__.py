@@ -1,4 +1,0 @@
-"""Adapters: classifiers of other libraries as a `confemb.classification.Classifier`.
-
-Each one is imported when it is first used and holds no more than one batch of inputs.
-"""

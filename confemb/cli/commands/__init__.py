@@ -1,0 +1,1 @@
+"""The commands of the command line, by topic; `confemb.cli.app` puts them together."""

@@ -1,0 +1,245 @@
+"""Commands that look at several classifiers: `retrain`, `models`, `diff` and `formation`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
+from confemb.support.errors import ConfembError
+
+if TYPE_CHECKING:
+    from confemb.references import Reference
+
+References = Annotated[
+    list[str] | None,
+    typer.Option("--reference", help="Compare with it too: confemb list references. Default: the experiment's."),
+]
+
+
+def retrain(
+    experiment: ExperimentName,
+    networks: Annotated[int, typer.Option(min=2, help="How many networks to train.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the study; each network gets one within.")],
+    references: References = None,
+    together: Annotated[
+        int, typer.Option(min=1, help="How many to train at once: for an accelerator that one does not fill.")
+    ] = 1,
+    overrides: Overrides = None,
+) -> None:
+    """Train an experiment's classifier several times, and show how far its similarities depend on that."""
+    from confemb.pipeline.experiment import load_experiment
+    from confemb.pipeline.series import train_networks
+    from confemb.reporting.study import write_study
+    from confemb.result.folder import load_result
+    from confemb.studies.retraining import NETWORKS, save_networks
+    from confemb.studies.retraining_report import collect_networks, retraining_study
+    from confemb.support.manifest import study_manifest
+
+    found = load_experiment(experiment, overrides)
+    chosen = _references(references, found.report.references)
+    folders = train_networks(found, networks, out, references=list(chosen), together=together)
+    retraining = collect_networks(
+        {folder.name: load_result(folder) for folder in folders},
+        title=found.title,
+        references=list(chosen.values()),
+        manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
+    )
+    save_networks(retraining.runs, retraining.names, out / NETWORKS)
+    typer.echo(write_study(retraining_study(retraining), out))
+
+
+def formation(
+    experiment: Annotated[
+        str,
+        typer.Argument(metavar="EXPERIMENT|TRACK", help="A TOML file, a name, or the track (.npz) of confemb.Tracker."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The result folder; the study goes into formation within. Default: reports/NAME."),
+    ] = None,
+    references: References = None,
+    overrides: Overrides = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Embedding seeds for a track. Default: 20; an experiment has its own.")
+    ] = None,
+) -> None:
+    """Show how similarities form: embed the classes after each epoch that was kept, or that a tracker has seen."""
+    if experiment.lower().endswith(".npz"):
+        _formation_of_track(Path(experiment), out, references, overrides, seeds or 20)
+        return
+    if seeds is not None:
+        raise ConfembError("--seeds is for a track: an experiment's seeds are set with --set embedding.seeds=N.")
+    from confemb.embedders import make_pair_embedder
+    from confemb.pipeline.experiment import load_experiment
+    from confemb.pipeline.run import pair_counts
+    from confemb.pipeline.series import predict_epochs
+    from confemb.references import known_ceilings
+    from confemb.reporting.study import write_study
+    from confemb.studies.formation import form
+    from confemb.studies.formation_report import formation_study
+    from confemb.support.manifest import study_manifest
+    from confemb.support.progress import Display
+
+    found = load_experiment(experiment, overrides)
+    chosen = _references(references, found.report.references)
+    folder = out or Path("reports") / found.name
+    display = Display()
+    predictions = predict_epochs(found, folder, references=list(chosen), display=display)
+    display.stage(f"embed: {len(predictions)} epochs")
+    with display.bar() as update:
+        formed = form(
+            predictions,
+            lambda one: pair_counts(found, one),
+            make_pair_embedder(found.embedding.name, found.embedding.options),
+            range(found.seed, found.seed + found.embedding.seeds),
+            progress=lambda done, total: update("epochs", done, total),
+        )
+    study = formation_study(
+        formed,
+        title=f"How similarities form: {found.title}",
+        references={one.title: one.similarity(formed.class_names) for one in chosen.values()},
+        ceilings=known_ceilings(list(chosen.values()), formed.class_names),
+        groups=found.report.groups,
+        manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True)),
+    )
+    typer.echo(write_study(study, folder / "formation"))
+
+
+def _formation_of_track(
+    path: Path, out: Path | None, references: list[str] | None, overrides: list[str] | None, seeds: int
+) -> None:
+    """Report what a tracker has seen."""
+    from confemb.embedders.skipgram import SkipGram
+    from confemb.references import known_ceilings
+    from confemb.reporting.study import write_study
+    from confemb.studies.formation import form_counts
+    from confemb.studies.formation_report import formation_study
+    from confemb.studies.tracking import Tracker
+    from confemb.support.files import sha256_file
+    from confemb.support.manifest import study_manifest
+    from confemb.support.progress import Display
+
+    if overrides:
+        raise ConfembError("--set changes an experiment, and a track has none: leave it out.")
+    tracker = Tracker.load(path)
+    chosen = _references(references, [])
+    with Display().bar() as update:
+        formed = form_counts(
+            tracker.epochs, SkipGram(), range(seeds), progress=lambda done, total: update("epochs", done, total)
+        )
+    study = formation_study(
+        formed,
+        title=f"How similarities form: {path.stem}",
+        references={one.title: one.similarity(formed.class_names) for one in chosen.values()},
+        ceilings=known_ceilings(list(chosen.values()), formed.class_names),
+        groups={},
+        manifest=study_manifest(track=path.name, sha256=sha256_file(path), seeds=seeds),
+    )
+    typer.echo(write_study(study, (out or Path("reports") / path.stem) / "formation"))
+
+
+def models(
+    classifiers: Annotated[
+        list[str],
+        typer.Argument(metavar="A B ...", help="Result folders, prediction files, or an NPZ file of many classifiers."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the study.")],
+    classes: ClassNames = None,
+    k: PairedClasses = None,
+    missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
+    embedder: Annotated[
+        str | None, typer.Option(help="Compare vectors too: confemb list embedders. Default: the plain counts alone.")
+    ] = None,
+    dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the halves too.")] = 0,
+    splits: Annotated[int, typer.Option(min=0, help="How often to halve the pictures; 0: not at all.")] = 20,
+    families: Annotated[
+        str | None, typer.Option(help='Families of classifiers: a TOML file of lines family = ["classifier", ...].')
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
+) -> None:
+    """Show how alike several classifiers see the same classes: matrix, map and families."""
+    from confemb.analysis.options import load_groups
+    from confemb.embedders import make_pair_embedder
+    from confemb.records.class_cells import load_class_names
+    from confemb.records.options import PairOptions
+    from confemb.records.prediction_files import classes_to_keep
+    from confemb.reporting.study import write_study
+    from confemb.result.model_files import load_classifiers
+    from confemb.studies.models import join_pictures
+    from confemb.studies.models_report import compare_models, models_study
+    from confemb.support.errors import one_of
+    from confemb.support.manifest import study_manifest
+
+    missing = one_of("--missing-classes", missing_classes, "error", "drop")
+    names = None if classes is None else load_class_names(classes)
+    found = load_classifiers(classifiers, class_names=names, keep=classes_to_keep(k))
+    if len(found) < 2:
+        raise ConfembError("one classifier cannot be compared; give at least 2, or an NPZ file of many.")
+    joined = dict(zip(found, join_pictures(list(found.values())), strict=True))
+    comparison = compare_models(
+        joined,
+        title=title or f"How alike {len(found)} classifiers see their classes",
+        pairs=PairOptions(k=min(3, *(one.k for one in found.values())) if k is None else k, missing_classes=missing),
+        embedder=None if embedder is None else make_pair_embedder(embedder, {} if dim is None else {"dim": dim}),
+        seeds=range(seed, seed + seeds),
+        splits=splits,
+        families={} if families is None else load_groups(families),
+        manifest=study_manifest(classifiers=list(found), embedder=embedder, k=k, seed=seed, splits=splits),
+    )
+    typer.echo(write_study(models_study(comparison), out))
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A result folder or a predictions file: before.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same, of the same pictures: after.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder of the study.")],
+    classes: ClassNames = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Predicted classes of each picture that count.")] = 1,
+    weighting: Annotated[str, typer.Option(help="Weigh them by count or by probability.")] = "count",
+    split: Annotated[str | None, typer.Option(help="Only the pictures of one split, as test.")] = None,
+    level: Annotated[float, typer.Option(min=0.0, max=1.0, help="The false-discovery rate.")] = 0.05,
+    flips: Annotated[int, typer.Option(min=99, help="Random swaps, for --weighting probability.")] = 9999,
+    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
+) -> None:
+    """Show which class pairs moved between two checkpoints of one network, beyond chance."""
+    from confemb.records.class_cells import load_class_names
+    from confemb.records.prediction_files import classes_to_keep
+    from confemb.reporting.study import write_study
+    from confemb.result.model_files import load_classifier
+    from confemb.studies.difference import pair_differences
+    from confemb.studies.difference_report import difference_study
+    from confemb.studies.models import join_pictures
+    from confemb.support.errors import one_of
+    from confemb.support.manifest import study_manifest
+
+    weigh_by = one_of("--weighting", weighting, "count", "probability")
+    given, keep = None if classes is None else load_class_names(classes), classes_to_keep(k)
+    before = load_classifier(a, class_names=given, split=split, keep=keep)
+    after = load_classifier(b, class_names=before.class_names, split=split, keep=keep)
+    before, after = join_pictures([before, after])
+    found = pair_differences(before, after, k=k, weighting=weigh_by, flips=flips, seed=seed)
+    names = (Path(a).stem, Path(b).stem)
+    if names[0] == names[1]:
+        names = (a, b)
+    counted = f"the share of one's {'first' if k == 1 else f'{k} first'} predictions that name the other"
+    study = difference_study(
+        found,
+        names=names,
+        accuracies=(before.accuracy, after.accuracy),
+        measure=counted if weighting == "count" else "the mean probability that one's pictures give to the other",
+        level=level,
+        title=title or f"What changed from {names[0]} to {names[1]}",
+        manifest=study_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed),
+    )
+    typer.echo(write_study(study, out))
+
+
+def _references(names: list[str] | None, default: list[str]) -> "dict[str, Reference]":
+    """Return the references by name, the default ones where none is named."""
+    from confemb.references import open_reference
+
+    return {name: open_reference(name) for name in names or default}

@@ -1,0 +1,68 @@
+"""The command `similar`: the nearest classes in a finished result."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from confemb.cli.commands.options import ResultFolder
+from confemb.support.errors import visible
+
+if TYPE_CHECKING:
+    from confemb.records.similarity import SimilarityMatrix
+    from confemb.stats.groups import TwoValues
+    from confemb.stats.intervals import SimilarityInterval, Source
+
+
+def similar(
+    folder: ResultFolder,
+    class_name: Annotated[str, typer.Argument(metavar="CLASS")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 10,
+) -> None:
+    """Print the classes nearest to one, with the interval over each source of uncertainty."""
+    nearest = nearest_of_many(folder, class_name, top)
+    if nearest is not None:
+        width = max(len(name) for name, _ in nearest)
+        for name, cosine in nearest:
+            typer.echo(f"{name:<{width}}  {cosine:+.3f}")
+        return
+    similarity, intervals, two = result_uncertainty(folder)
+    order = similarity.order_for(class_name)[:top]
+    row = similarity.index(class_name)
+    width = max((len(similarity.class_names[i]) for i in order), default=0)
+    for i in order:
+        line = f"{similarity.class_names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
+        both = None if two is None else two.of(row, i)
+        if both is not None:
+            line += f" ({both[0]:+.3f} or {both[1]:+.3f}, by the seed)"
+        for source, interval in intervals.items():
+            bounds = interval.between(row, i)
+            if bounds is not None:
+                line += f"  {source} [{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
+        typer.echo(visible(line))
+
+
+def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, float]] | None:
+    """Return (class, cosine) of those nearest where the classes are too many for a table of all pairs, else None."""
+    from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
+    from confemb.records.embedding import EmbeddingRuns
+    from confemb.result.folder import RUNS, open_result
+
+    open_result(folder)
+    runs = EmbeddingRuns.load(folder / RUNS)
+    return runs[0].analogy([class_name], top=top) if len(runs.class_names) > MOST_CLASSES_IN_A_TABLE else None
+
+
+def result_uncertainty(
+    folder: Path,
+) -> "tuple[SimilarityMatrix, dict[Source, SimilarityInterval], TwoValues | None]":
+    """Return a finished result's medians, its intervals by source, and both values where its runs form two groups."""
+    from confemb.result.folder import load_result
+    from confemb.stats.groups import two_values
+    from confemb.stats.seeds import summarise_runs
+    from confemb.stats.uncertainty import intervals_by_source
+
+    result = load_result(folder)
+    summary = summarise_runs(result.runs)
+    intervals = intervals_by_source(summary, len(result.runs), result.uncertainty)
+    return summary.similarity, intervals, two_values(result.runs, summary.basins)

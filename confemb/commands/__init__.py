@@ -1,1 +1,0 @@
-"""The commands of the command line, by topic; `confemb.cli` puts them together."""

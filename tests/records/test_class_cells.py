@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from confemb.records.class_cells import load_class_names
+from confemb.support.errors import ConfembError
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "path"),
+    [
+        ("names.txt", "cat\n golden retriever \nship\n", "names.txt"),
+        ("names", "\ufeffcat\r\ngolden retriever\r\nship", "names"),
+        ("names.txt", "cat\ngolden retriever\nship\n\n \n", "names.txt"),
+        ("names.json", json.dumps(["cat", "golden retriever", "ship"]), "names.json"),
+        ("names.csv", "index,name\n0,cat\n1,golden retriever\n2,ship\n", "names.csv:name"),
+        ("a:b.txt", "cat\ngolden retriever\nship\n", "a:b.txt"),
+    ],
+)
+def test_class_names_in_index_order(tmp_path, file, text, path):
+    (tmp_path / file).write_text(text, encoding="utf-8", newline="")
+    assert load_class_names(tmp_path / path) == ("cat", "golden retriever", "ship")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "path", "sentence"),
+    [
+        ("names.txt", "cat\n\ndog\n", "names.txt", r"names\.txt: class 1 has the name ''"),
+        ("names.txt", "cat\ncat\n", "names.txt", r"names\.txt: the class name 'cat' stands twice"),
+        ("names.txt", "", "names.txt", "is empty"),
+        ("names.txt", "cat\n", "none.txt", r"none\.txt does not exist"),
+        ("names.json", '{"cat": 0}', "names.json", "must hold a JSON list"),
+        ("names.json", "[1, 2]", "names.json", "must hold a JSON list"),
+        ("names.json", "[", "names.json", "no valid JSON"),
+        ("names.csv", "index,name\n0,cat\n", "names.csv", "its columns are 'index', 'name'"),
+        ("names.csv", "index,name\n0,cat\n", "names.csv:title", r"names\.csv:COLUMN"),
+    ],
+)
+def test_class_names_that_cannot_be_read(tmp_path, file, text, path, sentence):
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ConfembError, match=sentence):
+        load_class_names(tmp_path / path)
