@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +372,32 @@ def _joined(parts: list[Part], model: OpenedModel, data: OpenedData) -> Predicti
         dataset=data.name,
         classifier=model.name,
     )
+
+
+def among_matched(model: OpenedModel, match: ClassMatch) -> tuple[OpenedModel, ClassMatch]:
+    """Return the model made to choose among the classes that labels mean, and the match with those.
+
+    Probabilities are divided by their sum over these classes; logits stay as they are.
+    """
+    places = np.unique(match.places[match.places >= 0])
+    names = tuple(model.class_names[place] for place in places)
+    known = [model.logits]
+
+    def forward(prepared: Any) -> np.ndarray:
+        scores = np.asarray(model.forward(prepared))
+        if scores.ndim != 2 or scores.shape[1] != len(model.class_names):
+            # What is wrong is said where scores are checked.
+            return scores
+        if known[0] is None:
+            known[0] = are_logits(scores, model.name)
+        some = scores[:, places]
+        return some if known[0] else some / some.sum(axis=1, keepdims=True, dtype=np.float64)
+
+    new_place = np.full(len(model.class_names), -1, np.int32)
+    new_place[places] = np.arange(len(places))
+    matched = np.where(match.places >= 0, new_place[match.places], -1).astype(np.int32)
+    chosen = replace(model, class_names=names, forward=forward, identity={**model.identity, "among": list(names)})
+    return chosen, replace(match, class_names=names, places=matched)
 
 
 def describe(model: OpenedModel, data: OpenedData) -> list[str]:

@@ -1,7 +1,8 @@
 """References: similarities from elsewhere to compare a result with.
 
 A reference is named "paper", "cifar10h", "wordnet:wup", "glove:FILE", "captions:SPACE", "distances:FILE",
-"similarities:FILE", "groups:FILE", or by another result's folder or square CSV. `comparison` says how well two similarities agree.
+"similarities:FILE", "groups:FILE", or by another result's folder or square CSV. `comparison` says how well two
+similarities agree.
 
 May import: support, records, datasets, embedders, stats. A reference that needs a higher room registers itself as an
 entry point (`captions`).

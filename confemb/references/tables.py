@@ -100,6 +100,8 @@ def _from_pairs(rows: list[list[str]], path: Path) -> SimilarityMatrix:
             raise ConfembError(f"{path}: line {line} has {row[2]!r}; it must be finite.")
         known = values[one, other]
         if not np.isnan(known) and known != value:
-            raise ConfembError(f"{path}: line {line} gives {row[0]!r} and {row[1]!r} {value:g}, another line {known:g}.")
+            raise ConfembError(
+                f"{path}: line {line} gives {row[0]!r} and {row[1]!r} {value:g}, another line {known:g}."
+            )
         values[one, other] = values[other, one] = value
     return SimilarityMatrix(values, tuple(names))

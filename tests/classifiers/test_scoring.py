@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from confemb.classifiers.class_matching import match_classes
-from confemb.classifiers.scoring import ScoreSettings, are_logits, discard_parts, parts_folder, score
+from confemb.classifiers.scoring import ScoreSettings, among_matched, are_logits, discard_parts, parts_folder, score
 from confemb.classifiers.scoring_records import OpenedData, OpenedModel
 from confemb.cli.app import app
 from confemb.records.prediction_files import load_predictions
@@ -138,6 +138,27 @@ def test_all_scores_are_read_back(tmp_path):
     before = (tmp_path / "all.npz").read_bytes()
     score(a_model(), data, match, tmp_path / "q.parquet", settings)
     assert (tmp_path / "all.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("logits", [True, None, False])
+def test_among_the_labels_classes_only(tmp_path, logits):
+    rows, data = some_data()
+    exponential = np.exp(rows * 2)
+    probs = exponential / exponential.sum(axis=1, keepdims=True)
+    model = a_model(logits=logits, forward=(lambda b: b * 2) if logits else softmax)
+    chosen, match = among_matched(model, match_classes(data.class_names, NAMES))
+    assert chosen.class_names == ("a", "b", "d")
+    scored = score(chosen, data, match, tmp_path / "p.parquet")
+    some = probs[:, [0, 1, 3]]
+    expected = np.sort(some / some.sum(axis=1, keepdims=True), axis=1)[:, ::-1]
+    assert np.allclose(scored.predictions.top_probs, expected, atol=1e-6)
+    names = [data.class_names[label] for label in data.labels]
+    assert [chosen.class_names[label] for label in scored.predictions.labels] == names
+
+
+def softmax(batch):
+    exponential = np.exp(batch * 2)
+    return exponential / exponential.sum(axis=1, keepdims=True)
 
 
 def test_what_scores_are_is_judged_or_refused(tmp_path):

@@ -45,6 +45,9 @@ def score(
         Path | None, typer.Option("--map", help="Which class each label means: CSV (label,class) or JSON.")
     ] = None,
     unmatched: Annotated[str, typer.Option(help="Labels that match no class: refuse or leave-out.")] = "refuse",
+    only_labels: Annotated[
+        bool, typer.Option(help="Let the model choose among the labels' classes only, of all that it knows.")
+    ] = False,
     checkpoint: Annotated[Path | None, typer.Option(help="The weights' file, for timm:NAME.")] = None,
     scores: Annotated[
         str, typer.Option(help="What the model gives: auto (judged by its outputs), logits or probabilities.")
@@ -69,7 +72,7 @@ def score(
     restart: Annotated[bool, typer.Option(help="Discard what another scoring left, and replace --out.")] = False,
 ) -> None:
     """Score labelled data by a model: write each item's most probable classes, ready for confemb embed."""
-    from confemb.classifiers.scoring import ScoreSettings
+    from confemb.classifiers.scoring import ScoreSettings, among_matched
     from confemb.classifiers.scoring_records import KINDS, DataSettings, ModelSettings
     from confemb.records.class_cells import load_class_names
 
@@ -93,6 +96,8 @@ def score(
     )
     _check_files(out, all_scores, report, restart)
     opened, scored_data, match = _open(model, data, model_settings, data_settings, map_file, unmatched)
+    if only_labels:
+        opened, match = among_matched(opened, match)
     scored = _score_and_save(
         opened, scored_data, match, out, ScoreSettings(top=top, all_scores=all_scores, restart=restart)
     )
