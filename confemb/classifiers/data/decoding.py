@@ -95,7 +95,8 @@ def _pulse_code(data: bytes) -> Recording | None:
         with wave.open(io.BytesIO(data)) as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             frames = file.readframes(file.getnframes())
-    except (wave.Error, EOFError):
+    # The wave module raises RuntimeError for a chunk that ends too early.
+    except (wave.Error, EOFError, RuntimeError):
         return None
     kinds = {1: (np.uint8, 128, 128), 2: (np.int16, 0, 2**15), 4: (np.int32, 0, 2**31)}
     if width not in kinds:

@@ -137,8 +137,8 @@ def check_archive(path: Path) -> None:
             programs = [name for name in names if re.fullmatch(r"models/[^/]+\.json", inside[name])]
             if len(programs) != 1:
                 raise ConfembError(
-                    f"{path} holds {len(programs)} programs in the format of torch.export.save of PyTorch 2.9 or "
-                    "later; it must hold one: export the model again."
+                    f"{path} holds {len(programs)} programs in the archive format of recent PyTorch "
+                    "(models/NAME.json); it must hold one: export the model again with torch.export.save."
                 )
             if compiled := [name for name in names if inside[name].startswith("data/aotinductor")]:
                 raise ConfembError(f"{path} holds compiled code ({compiled[0]!r}), {refused}")
