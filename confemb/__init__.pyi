@@ -94,6 +94,7 @@ from .result import Result as Result
 from .result import analyze as analyze
 from .result import open_result as open_result
 from .stats.counting import count_shards as count_shards
+from .studies.tracking import Tracker as Tracker
 from .support.errors import ConfembError as ConfembError
 
 __version__: str

@@ -182,16 +182,31 @@ def _top_of_batches(
             labels = places[check_indices(labels, len(places), what="label")]
         except ConfembError as error:
             raise ConfembError(f"batch {number}: {error}") from error
-        scores = _checked(classifier, classifier.scores(inputs), count, len(names), done)
+        who = f"the scores of the classifier {classifier.name!r}"
+        scores = checked_scores(
+            in_order_of(named_array(classifier.scores(inputs), who), names, who),
+            classifier.name,
+            logits=classifier.logits,
+            count=count,
+            classes=len(names),
+            done=done,
+        )
         yield predictions_from_scores(scores, labels, names, k=k, logits=classifier.logits)
         done += count
 
 
-def _checked(classifier: Classifier, scores: Any, count: int, classes: int, done: int) -> np.ndarray:
-    """Return a batch's scores as an array in the order of the classes, or raise; `done` inputs were scored before."""
-    who = f"the classifier {classifier.name!r}"
-    named = named_array(scores, f"the scores of {who}")
-    scores = in_order_of(named, classifier.class_names, f"the scores of {who}")
+def checked_scores(scores: Any, name: str, *, logits: bool, count: int, classes: int, done: int) -> np.ndarray:
+    """Return a batch's scores as an array, or raise ConfembError unless they are (count, classes) finite numbers.
+
+    Args:
+        scores: what a classifier gave.
+        name: the classifier's name, for messages.
+        logits: whether they are logits; otherwise they must be from 0 to 1.
+        count, classes: the shape that is expected.
+        done: how many inputs were scored before.
+    """
+    scores = np.asarray(scores)
+    who = f"the classifier {name!r}"
     if scores.shape != (count, classes):
         raise ConfembError(
             f"{who} gave scores of shape {scores.shape} for {count} inputs; with its {classes} classes "
@@ -202,9 +217,9 @@ def _checked(classifier: Classifier, scores: Any, count: int, classes: int, done
     bad = ~np.isfinite(scores).all(axis=1)
     if bad.any():
         raise ConfembError(f"{who} gives scores that are not finite for input {done + int(np.argmax(bad))}.")
-    if classifier.logits or (scores.size and scores.min() >= 0):
-        check_scores(scores, logits=classifier.logits, who=f"the scores of {who}")
-    if not classifier.logits:
+    if logits or (scores.size and scores.min() >= 0):
+        check_scores(scores, logits=logits, who=f"the scores of {who}")
+    if not logits:
         # A little room for the rounding of half precision.
         bad = (scores < 0) | (scores > 1 + 1e-5)
         if bad.any():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
+from confemb.cli.commands import score as scoring
 from confemb.cli.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
 from confemb.cli.commands.printing import note, say, say_text
 from confemb.cli.commands.reading import reads, with_classes
@@ -96,6 +97,7 @@ def predict(
 
 
 app.command()(counting.count)
+app.command()(scoring.score)
 
 
 @app.command()

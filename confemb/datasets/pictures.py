@@ -53,6 +53,20 @@ def decode_picture(
         ConfembError: not a picture, a broken one, one with more than 8 bits a channel, or one so large that decoding
             it could be an attack (Pillow's `MAX_IMAGE_PIXELS`).
     """
+    picture = open_picture(source, mode=mode, where=where)
+    if image_size is not None:
+        if crop is not None and picture.size == (crop, crop) and image_size > crop:
+            say_taken_as_it_is(image_size, crop)
+        try:
+            picture = resize_and_crop(picture, image_size, crop or image_size)
+        except ConfembError as error:
+            raise ConfembError(f"{where}: {error}") from error
+    pixels = np.array(picture, dtype=np.uint8)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def open_picture(source: Path | bytes, *, mode: str, where: str) -> "PillowImage":
+    """Decode a picture file into a Pillow image of `mode`; arguments and errors as in `decode_picture`."""
     from PIL import Image
 
     try:
@@ -70,15 +84,7 @@ def decode_picture(
         raise ConfembError(f"{where} is too large to be decoded safely ({error}): make it smaller.") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise ConfembError(f"{where} cannot be read as a picture ({error}): mend or remove it.") from error
-    if image_size is not None:
-        if crop is not None and picture.size == (crop, crop) and image_size > crop:
-            say_taken_as_it_is(image_size, crop)
-        try:
-            picture = resize_and_crop(picture, image_size, crop or image_size)
-        except ConfembError as error:
-            raise ConfembError(f"{where}: {error}") from error
-    pixels = np.array(picture, dtype=np.uint8)
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+    return picture
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,12 +44,14 @@ DEFAULT_KEEP = 5
 ALL_CLASSES = 1_000_000
 
 
-def save_predictions(predictions: Predictions, path: str | os.PathLike[str]) -> None:
+def save_predictions(
+    predictions: Predictions, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write predictions as Parquet, whole or not at all; the same predictions give the same bytes.
 
     Columns: `id` and `split` (where known), `label` and `top1`..`topk` (class names), `prob1`..`probk`
     (float32) and `weight` (float64, where known). The schema's metadata holds `class_names` and `splits` (JSON
-    lists), `dataset` and `classifier`.
+    lists), `dataset` and `classifier`, and what `metadata` adds.
 
     Raises:
         ConfembError: the file cannot be written.
@@ -79,14 +81,15 @@ def save_predictions(predictions: Predictions, path: str | os.PathLike[str]) -> 
             columns[f"prob{rank + 1}"] = pa.array(predictions.top_probs[:, rank], pa.float32())
     if predictions.weights is not None:
         columns["weight"] = pa.array(predictions.weights, pa.float64())
-    metadata = {
+    described = {
+        **(metadata or {}),
         "class_names": json.dumps(predictions.class_names, ensure_ascii=False),
         "dataset": predictions.dataset,
         "classifier": predictions.classifier,
         "splits": json.dumps(splits, ensure_ascii=False),
     }
     with whole_file(path) as temporary, open(temporary, "wb") as file:
-        table = pa.table(columns).replace_schema_metadata(metadata)
+        table = pa.table(columns).replace_schema_metadata(described)
         # Not by its path, which pyarrow wants in UTF-8.
         pq.write_table(table, file, compression="zstd", use_dictionary=named_columns)
 

@@ -1,7 +1,8 @@
 """References: similarities from elsewhere to compare a result with.
 
-A reference is named "paper", "cifar10h", "wordnet:wup", "glove:FILE", "captions:SPACE", or by another result's folder
-or square CSV. `comparison` says how well two similarities agree.
+A reference is named "paper", "cifar10h", "wordnet:wup", "glove:FILE", "captions:SPACE", "distances:FILE",
+"similarities:FILE", "groups:FILE", or by another result's folder or square CSV. `comparison` says how well two
+similarities agree.
 
 May import: support, records, datasets, embedders, stats. A reference that needs a higher room registers itself as an
 entry point (`captions`).
@@ -25,9 +26,12 @@ REFERENCES = Registry(
     "confemb.references",
     {
         "cifar10h": "confemb.references.cifar10h:cifar10h_reference",
+        "distances": "confemb.references.tables:distances_reference",
         "glove": "confemb.references.glove:glove_reference",
+        "groups": "confemb.references.tables:groups_reference",
         "paper": "confemb.references.paper:paper_reference",
         "result": "confemb.references.result:result_reference",
+        "similarities": "confemb.references.tables:similarities_reference",
         "wordnet": "confemb.references.wordnet:wordnet_reference",
     },
 )

@@ -41,6 +41,7 @@ class OnnxClassifier:
         prepare: turns a batch, as it is given, into the model's input: scaled, and with the axes in the model's
             order, often (n, C, H, W) where pictures are (n, H, W, C). By default the batch is given as it is.
         name: what it is called in results; by default the file's name without its suffix.
+        providers: ONNX Runtime's execution providers, the first that works; by default all that it sees.
 
     Raises:
         ConfembError: onnxruntime is not installed, a file that is missing or no ONNX, an input or output that is
@@ -57,12 +58,13 @@ class OnnxClassifier:
         output_name: str | None = None,
         prepare: Callable[[Any], Any] | None = None,
         name: str | None = None,
+        providers: Sequence[str] | None = None,
     ) -> None:
         self.name = name or Path(path).stem
         self.class_names = tuple(check_class_names(class_names))
         self.logits = logits
         self._prepare = prepare
-        self._session = _open(Path(path))
+        self._session = _open(Path(path), providers)
         self._input = _choose(self._session.get_inputs(), input_name, what="input", where=str(path))
         if self._input.type not in _TYPES:
             raise ConfembError(
@@ -81,6 +83,21 @@ class OnnxClassifier:
                 f"the output {self._output.name!r} of {path} has {classes} classes, but there are "
                 f"{len(self.class_names)} class names: give as many."
             )
+
+    @property
+    def input(self) -> Any:
+        """The input that takes the batch, as ONNX Runtime describes it: `name`, `shape`, `type`."""
+        return self._input
+
+    @property
+    def input_type(self) -> Any:
+        """The numpy type that the input takes."""
+        return np.dtype(_TYPES[self._input.type])
+
+    @property
+    def device(self) -> str:
+        """Where it computes: "cpu", "cuda" or another of ONNX Runtime's providers."""
+        return str(self._session.get_providers()[0]).removesuffix("ExecutionProvider").lower()
 
     def scores(self, batch: Any) -> np.ndarray:
         """Return (n, K) scores of n inputs.
@@ -152,12 +169,17 @@ class OnnxClassifier:
             )
 
 
-def _open(path: Path) -> Any:
+def metadata_of(path: Path) -> dict[str, str]:
+    """Return what an ONNX file's metadata says, key -> text; raises ConfembError as `OnnxClassifier`."""
+    return dict(_open(path, ["CPUExecutionProvider"]).get_modelmeta().custom_metadata_map)
+
+
+def _open(path: Path, providers: Sequence[str] | None = None) -> Any:
     runtime = import_extra("onnxruntime", "onnx", what="ONNX files")
     if not path.is_file():
         raise ConfembError(f"there is no file {path}; give the path of an ONNX file.")
     try:
-        return runtime.InferenceSession(os.fspath(path), providers=runtime.get_available_providers())
+        return runtime.InferenceSession(os.fspath(path), providers=list(providers or runtime.get_available_providers()))
     except Exception as error:  # ONNX Runtime's errors have no other base.
         raise ConfembError(f"{path} cannot be read as ONNX: {_first_line(error)}") from error
 

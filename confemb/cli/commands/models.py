@@ -9,6 +9,7 @@ from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, 
 from confemb.cli.commands.printing import say_text
 from confemb.cli.commands.reading import reads, with_classes
 from confemb.records.read_options import DEFAULT, ReadOptions, named_alike
+from confemb.support.errors import ConfembError
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -52,15 +53,26 @@ def retrain(
 
 
 def formation(
-    experiment: ExperimentName,
+    experiment: Annotated[
+        str,
+        typer.Argument(metavar="EXPERIMENT|TRACK", help="A TOML file, a name, or the track (.npz) of confemb.Tracker."),
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The result folder; the study goes into formation within. Default: reports/NAME."),
     ] = None,
     references: References = None,
     overrides: Overrides = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Embedding seeds for a track. Default: 20; an experiment has its own.")
+    ] = None,
 ) -> None:
-    """Show how similarities form: embed the classes after each epoch that training.keep_epochs names."""
+    """Show how similarities form: embed the classes after each epoch that was kept, or that a tracker has seen."""
+    if experiment.lower().endswith(".npz"):
+        _formation_of_track(Path(experiment), out, references, overrides, seeds or 20)
+        return
+    if seeds is not None:
+        raise ConfembError("--seeds is for a track: an experiment's seeds are set with --set embedding.seeds=N.")
     from confemb.embedders import make_pair_embedder
     from confemb.pipeline.experiment import load_experiment
     from confemb.pipeline.run import pair_counts
@@ -97,6 +109,39 @@ def formation(
     say_text(write_study(study, folder / "formation"))
 
 
+def _formation_of_track(
+    path: Path, out: Path | None, references: list[str] | None, overrides: list[str] | None, seeds: int
+) -> None:
+    """Report what a tracker has seen."""
+    from confemb.embedders.skipgram import SkipGram
+    from confemb.references import known_ceilings
+    from confemb.reporting.study import write_study
+    from confemb.studies.formation import form_counts
+    from confemb.studies.formation_report import formation_study
+    from confemb.studies.tracking import Tracker
+    from confemb.support.files import sha256_file
+    from confemb.support.manifest import study_manifest
+    from confemb.support.progress import Display
+
+    if overrides:
+        raise ConfembError("--set changes an experiment, and a track has none: leave it out.")
+    tracker = Tracker.load(path)
+    chosen = _references(references, [])
+    with Display().bar() as update:
+        formed = form_counts(
+            tracker.epochs, SkipGram(), range(seeds), progress=lambda done, total: update("epochs", done, total)
+        )
+    study = formation_study(
+        formed,
+        title=f"How similarities form: {path.stem}",
+        references={one.title: one.similarity(formed.class_names) for one in chosen.values()},
+        ceilings=known_ceilings(list(chosen.values()), formed.class_names),
+        groups={},
+        manifest=study_manifest(track=path.name, sha256=sha256_file(path), seeds=seeds),
+    )
+    say_text(write_study(study, (out or Path("reports") / path.stem) / "formation"))
+
+
 @reads(squares=False)
 def models(
     classifiers: Annotated[
@@ -129,7 +174,7 @@ def models(
     from confemb.result.model_files import load_classifiers
     from confemb.studies.models import join_pictures
     from confemb.studies.models_report import compare_models, models_study
-    from confemb.support.errors import ConfembError, one_of
+    from confemb.support.errors import one_of
     from confemb.support.manifest import study_manifest
 
     missing = one_of("--missing-classes", missing_classes, "error", "drop")
