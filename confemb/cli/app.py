@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
-from confemb.cli.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
+from confemb.cli.commands.options import (
+    ClassNames,
+    ExperimentName,
+    OutFolder,
+    Overrides,
+    PairedClasses,
+    ResultFolder,
+    given_paths,
+)
 from confemb.cli.commands.printing import note, say, say_text
 from confemb.support.errors import ConfembError, one_of, shown, unknown_name, visible
+from confemb.support.output_folder import check_output
 from confemb.support.stopping import STATUS, STOPPED, Stopping, quietly
 
 if TYPE_CHECKING:
@@ -148,6 +157,7 @@ def embed(
     from confemb.support.files import sha256_file
 
     weigh_by = one_of("--weighting", weighting, "count", "probability")
+    check_output(out, inputs=given_paths(predictions, classes, groups, *(reference or [])))
     names = None if classes is None else load_class_names(classes)
     counts, found = load_pairs(
         predictions,

@@ -76,9 +76,7 @@ def test_until_it_is_published_the_folder_holds_the_old_result(old):
 
 def test_what_is_not_the_new_results_is_gone(old):
     published(old, "new", weights="2", runs_txt="2", report="b")
-    assert set(contents(old)) == {
-        *("weights.txt", "runs.txt", "report.txt", "figures/b.txt", "manifest.json")
-    }
+    assert set(contents(old)) == {*("weights.txt", "runs.txt", "report.txt", "figures/b.txt", "manifest.json")}
     published(old, "newer", weights="2", runs_txt="2", report="c")
     assert "figures/b.txt" not in contents(old)
 

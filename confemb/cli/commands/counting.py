@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from confemb.cli.commands.options import ClassNames, PairedClasses
+from confemb.cli.commands.options import ClassNames, PairedClasses, given_paths
 from confemb.cli.commands.printing import note, say
+from confemb.support.output_folder import refuse_input
 
 
 def count(
@@ -40,6 +41,7 @@ def count(
     counting = one_of("--weighting", weighting, "count", "probability")
     if out.suffix != ".npz":
         raise ConfembError(f"--out is {out}: give a file with the suffix .npz.")
+    refuse_input(out, [*shards, *given_paths(classes)])
     names = None if classes is None else load_class_names(classes)
     if bootstraps is None:
         held = held_replicates(shards)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
+from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses, given_paths
 from confemb.cli.commands.printing import say_text
+from confemb.support.output_folder import check_output
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -37,6 +38,7 @@ def retrain(
     from confemb.support.manifest import study_manifest
 
     found = load_experiment(experiment, overrides)
+    check_output(out)
     chosen = _references(references, found.report.references)
     folders = train_networks(found, networks, out, references=list(chosen), together=together)
     retraining = collect_networks(
@@ -45,8 +47,8 @@ def retrain(
         references=list(chosen.values()),
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
     )
-    save_networks(retraining.runs, retraining.names, out / NETWORKS)
-    say_text(write_study(retraining_study(retraining), out))
+    vectors = {NETWORKS: lambda path: save_networks(retraining.runs, retraining.names, path)}
+    say_text(write_study(retraining_study(retraining), out, further=vectors))
 
 
 def formation(
@@ -73,6 +75,7 @@ def formation(
     found = load_experiment(experiment, overrides)
     chosen = _references(references, found.report.references)
     folder = out or Path("reports") / found.name
+    check_output(folder / "formation")
     display = Display()
     predictions = predict_epochs(found, folder, references=list(chosen), display=display)
     display.stage(f"embed: {len(predictions)} epochs")
@@ -130,6 +133,7 @@ def models(
     from confemb.support.manifest import study_manifest
 
     missing = one_of("--missing-classes", missing_classes, "error", "drop")
+    check_output(out, inputs=[*classifiers, *given_paths(classes, families)])
     names = None if classes is None else load_class_names(classes)
     found = load_classifiers(classifiers, class_names=names, keep=classes_to_keep(k))
     if len(found) < 2:
@@ -173,6 +177,7 @@ def diff(
     from confemb.support.manifest import study_manifest
 
     weigh_by = one_of("--weighting", weighting, "count", "probability")
+    check_output(out, inputs=[a, b, *given_paths(classes)])
     given, keep = None if classes is None else load_class_names(classes), classes_to_keep(k)
     before = load_classifier(a, class_names=given, split=split, keep=keep)
     after = load_classifier(b, class_names=before.class_names, split=split, keep=keep)

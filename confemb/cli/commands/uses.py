@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides
+from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, given_paths
 from confemb.cli.commands.printing import say, say_text
+from confemb.support.output_folder import check_output, refuse_input
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,7 @@ def suggest(
     path = Path(result)
     if out is None and not path.is_dir():
         raise ConfembError("give the folder of the report with --out: the predictions are no result folder.")
+    check_output(out or path / "suggestions", inputs=[*([] if out is None else [result]), *given_paths(classes)])
     experiment = Manifest(path).values.get("experiment") if path.is_dir() else None
     names = None if classes is None else load_class_names(classes)
     predictions = load_classifier(result, class_names=names, split=split, keep=ALL_CLASSES)
@@ -136,6 +138,7 @@ def costs(
     from confemb.studies.costs import cost_matrix, save_costs
     from confemb.support.errors import ConfembError
 
+    refuse_input(out, [similarity, *given_paths(classes)])
     reference = open_reference(similarity)
     names = reference.class_names if classes is None else load_class_names(classes)
     if names is None:
@@ -168,6 +171,7 @@ def unknown(
 
     # Before a training, which may take hours.
     check_share(reject)
+    check_output(out / "unknown")
     found = load_experiment(experiment, overrides)
     held = held_out_logits(found, out, display=Display())
     judged = judge(held, found, reject=reject)
