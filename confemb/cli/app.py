@@ -23,6 +23,7 @@ from confemb.cli.commands.options import (
 from confemb.cli.commands.printing import note, say, say_text
 from confemb.support.errors import ConfembError, one_of, shown, unknown_name, visible
 from confemb.support.output_folder import check_output
+from confemb.support.ranges import MOST_DIMENSIONS, MOST_REPLICATES, MOST_SEED, MOST_SEEDS
 from confemb.support.stopping import STATUS, STOPPED, Stopping, quietly
 
 if TYPE_CHECKING:
@@ -121,17 +122,22 @@ def embed(
     embedder: Annotated[
         str, typer.Option(help="How pairs become vectors: confemb list embedders; skipgram is the paper's.")
     ] = "diffusion",
-    dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
+    dim: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DIMENSIONS, help="Embedding dimensions. Default: the embedder's own.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="KEY=VALUE", help="One of the embedder's own, as time=2; several times."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds, where the embedder has one.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the replicates too.")] = 0,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MOST_SEEDS, help="How many embedding seeds, where the embedder has one.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The first of them; draws the replicates too.")] = 0,
     bootstraps: Annotated[
         int | None,
         typer.Option(
             min=0,
+            max=MOST_REPLICATES,
             help="Replicates of the pictures for intervals; 0: no uncertainty. Default: 200; 20 where there are seeds.",
         ),
     ] = None,

@@ -5,8 +5,8 @@ A dataset called `cifar10` has the folder `cifar10/arrays` under the cache root,
 `info.json` with the class names, the shapes and the fingerprints.
 
 What is loaded is what was hashed: `stamps.json`, beside that folder, has the sizes and times (also of the last change,
-which no program can set) of the files when they were hashed. Where one differs, the dataset is hashed again, which takes
-some 2 s a gigabyte.
+which no program can set) of the files when they were hashed. Where one differs, the dataset is hashed again, which
+takes some 2 s a gigabyte.
 """
 
 import contextlib

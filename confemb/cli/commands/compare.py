@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from confemb.cli.commands.printing import say, say_text
+from confemb.support.ranges import MOST_SEED
 
 
 def compare(
@@ -22,7 +23,7 @@ def compare(
         int | None,
         typer.Option(min=99, help="Shuffles for the p-value. Default: 9999; 999 for more than 200 classes."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws them.")] = 0,
 ) -> None:
     """Tell how well two results, or a result and a reference, agree, and on which pairs they differ most."""
     from confemb.references import open_reference

@@ -8,6 +8,7 @@ import typer
 from confemb.cli.commands.options import ClassNames, PairedClasses, given_paths
 from confemb.cli.commands.printing import note, say
 from confemb.support.output_folder import refuse_input
+from confemb.support.ranges import MOST_REPLICATES, MOST_SEED
 
 
 def count(
@@ -24,11 +25,12 @@ def count(
         int | None,
         typer.Option(
             min=0,
+            max=MOST_REPLICATES,
             help="Count so many replicates of the pictures too, from which confemb embed makes intervals. Default: "
             "as many as every shard holds already.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws them.")] = 0,
 ) -> None:
     """Count the pairs of many predictions, shard by shard in bounded memory, or add up counts."""
     import numpy as np

@@ -10,6 +10,7 @@ from confemb.cli.commands.printing import note, say, say_text
 from confemb.cli.commands.words import CLASSIFIER, LAYER, Network, load_activations
 from confemb.support.errors import ConfembError
 from confemb.support.output_folder import check_output, refuse_input
+from confemb.support.ranges import MOST_SEED
 
 if TYPE_CHECKING:
     from confemb.spaces.lab.labelled import LabelledVectors
@@ -32,7 +33,7 @@ Labels = Annotated[
         "--labels", help="A .tsv of word and label, for word vectors and results. Default: a result's groups."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")]
 Chosen = Annotated[
     list[str] | None, typer.Option("--class", help="Only this class; may be given several times. Default: all.")
 ]

@@ -8,6 +8,7 @@ import typer
 from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses, given_paths
 from confemb.cli.commands.printing import say_text
 from confemb.support.output_folder import check_output
+from confemb.support.ranges import MOST_DIMENSIONS, MOST_REPLICATES, MOST_SEED, MOST_SEEDS
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -110,10 +111,14 @@ def models(
     embedder: Annotated[
         str | None, typer.Option(help="Compare vectors too: confemb list embedders. Default: the plain counts alone.")
     ] = None,
-    dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the halves too.")] = 0,
-    splits: Annotated[int, typer.Option(min=0, help="How often to halve the pictures; 0: not at all.")] = 20,
+    dim: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DIMENSIONS, help="Embedding dimensions. Default: the embedder's own.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="How many embedding seeds.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The first of them; draws the halves too.")] = 0,
+    splits: Annotated[
+        int, typer.Option(min=0, max=MOST_REPLICATES, help="How often to halve the pictures; 0: not at all.")
+    ] = 20,
     families: Annotated[
         str | None, typer.Option(help='Families of classifiers: a TOML file of lines family = ["classifier", ...].')
     ] = None,
@@ -162,7 +167,7 @@ def diff(
     split: Annotated[str | None, typer.Option(help="Only the pictures of one split, as test.")] = None,
     level: Annotated[float, typer.Option(min=0.0, max=1.0, help="The false-discovery rate.")] = 0.05,
     flips: Annotated[int, typer.Option(min=99, help="Random swaps, for --weighting probability.")] = 9999,
-    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws them.")] = 0,
     title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
 ) -> None:
     """Show which class pairs moved between two checkpoints of one network, beyond chance."""

@@ -8,6 +8,7 @@ import typer
 from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, given_paths
 from confemb.cli.commands.printing import say, say_text
 from confemb.support.output_folder import check_output, refuse_input
+from confemb.support.ranges import MOST_SEED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ def suggest(
         str | None, typer.Option(help="Its part, where the predictions do not say it, as test.")
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="How many pairs of classes to list.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the halves that classes are split on.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws the halves that classes are split on.")] = 0,
 ) -> None:
     """Suggest classes to merge, classes to split and pictures to label again, with the evidence."""
     from confemb.datasets.predicted_pictures import open_pictures, split_learned_from, unlearned
@@ -86,7 +87,7 @@ def severity(
         bool, typer.Option(help="Also the height of the lowest common hypernym in WordNet.")
     ] = False,
     split: Annotated[str | None, typer.Option(help="Only the pictures of one split, as test.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws the bootstrap.")] = 0,
 ) -> None:
     """Tell how bad a classifier's mistakes are: how unlike the true class is the one it predicted."""
     from confemb.records.class_cells import load_class_names

@@ -200,8 +200,8 @@ class JointSpace:
                 return space
             time.sleep(SECONDS_BETWEEN)
         raise ConfembError(
-            f"the files in {folder} are not those that its {MANIFEST} records; another confemb may be at work there, or "
-            "they were changed: train anew."
+            f"the files in {folder} are not those that its {MANIFEST} records; another confemb may be at work "
+            "there, or they were changed: train again."
         )
 
     @classmethod
