@@ -8,6 +8,9 @@ from confemb.support.errors import ConfembError
 from confemb.support.ranges import MOST_SEEDS
 from confemb.support.settings import PluginSection, key_and_value
 
+# What `confemb embed` and `confemb.analyze` use; experiments say theirs.
+DEFAULT_EMBEDDER = "diffusion"
+
 
 class EmbedderOptions(PluginSection):
     """Which embedder, over how many seeds (`seed`, `seed` + 1, ...), and its own options (`dim`, `order`, ...)."""

@@ -100,7 +100,7 @@ class Draft:
     def manifest_values(self) -> dict[str, Any]:
         """What the manifest will say."""
         return {"confemb": __version__, "stages": self.stages} | {
-            key: value for key, value in self.values.items() if key != "confemb"
+            key: value for key, value in self.values.items() if key not in ("confemb", WRITTEN)
         }
 
     def keep_rest(self, *, but: Iterable[str] = ()) -> None:
