@@ -14,11 +14,21 @@ import typer
 
 from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
 from confemb.cli.commands import score as scoring
-from confemb.cli.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
+from confemb.cli.commands.options import (
+    ClassNames,
+    ExperimentName,
+    OutFolder,
+    Overrides,
+    PairedClasses,
+    ResultFolder,
+    given_paths,
+)
 from confemb.cli.commands.printing import note, say, say_text
 from confemb.cli.commands.reading import reads, with_classes
 from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.support.errors import ConfembError, one_of, shown, unknown_name, visible
+from confemb.support.output_folder import check_output
+from confemb.support.ranges import MOST_DIMENSIONS, MOST_REPLICATES, MOST_SEED, MOST_SEEDS
 from confemb.support.stopping import STATUS, STOPPED, Stopping, quietly
 
 if TYPE_CHECKING:
@@ -124,17 +134,22 @@ def embed(
             help="How pairs become vectors: confemb list embedders; skipgram is the paper's. Default: diffusion."
         ),
     ] = None,
-    dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
+    dim: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DIMENSIONS, help="Embedding dimensions. Default: the embedder's own.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="KEY=VALUE", help="One of the embedder's own, as time=2; several times."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds, where the embedder has one.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the replicates too.")] = 0,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MOST_SEEDS, help="How many embedding seeds, where the embedder has one.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The first of them; draws the replicates too.")] = 0,
     bootstraps: Annotated[
         int | None,
         typer.Option(
             min=0,
+            max=MOST_REPLICATES,
             help="Replicates of the pictures for intervals; 0: no uncertainty. Default: 200; 20 where there are seeds.",
         ),
     ] = None,
@@ -161,6 +176,7 @@ def embed(
     from confemb.support.files import unchanged
     from confemb.support.progress import Display
 
+    check_output(out, inputs=given_paths(predictions, classes, groups, *(reference or [])))
     embedder = embedder or DEFAULT_EMBEDDER
     pairs = PairOptions(
         self_pairs=one_of("--self-pairs", self_pairs, "keep", "drop"),

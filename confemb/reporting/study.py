@@ -4,7 +4,7 @@ The report of a single result has a shape of its own (`confemb.reporting.write`)
 over several: networks trained anew, classifiers, checkpoints, epochs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,10 +82,15 @@ class Study:
         return write_study(self, folder)
 
 
-def write_study(study: Study, folder: Path) -> str:
+def write_study(study: Study, folder: Path, *, further: Mapping[str, Callable[[Path], object]] | None = None) -> str:
     """Write `tables.md`, `tables.tex`, the data as CSV, `figures/`, `report.html` and `manifest.json`.
 
-    Equal studies give equal bytes. Figures of an earlier study in the folder that this one has not are removed.
+    Equal studies give equal bytes. What an earlier study in the folder had and this one has not is removed.
+
+    Args:
+        study: what to write.
+        folder: new, empty, or an earlier study's, see `confemb.support.output_folder`.
+        further: name of a further file -> writes it to the path it is given.
 
     Returns:
         The findings, to print.
@@ -98,7 +103,10 @@ def write_study(study: Study, folder: Path) -> str:
         if draft.published.stages:
             raise ConfembError(f"{folder} holds a single result; choose another folder with --out.")
         draft.values = dict(study.manifest) | {FIGURES: [figure.name for s in study.sections for figure in s.figures]}
-        told = write_pages(study, draft.new_report())
+        report = draft.new_report()
+        told = write_pages(study, report)
+        for name, write in (further or {}).items():
+            write(report / name)
         # An earlier study in this folder may have had figures that this one has not.
         earlier = draft.published.values.get(FIGURES)
         names = earlier if isinstance(earlier, list) else []

@@ -50,12 +50,11 @@ class Draft:
         stages: stage name -> {key, files, ...facts} of those that will be in the folder.
     """
 
-    def __init__(self, folder: Path, *, beside: Iterable[str] = (), older: Iterable[str] = ()) -> None:
+    def __init__(self, folder: Path, *, older: Iterable[str] = ()) -> None:
         """Begin a draft; its caller holds the folder's lock. A run that was killed while it published is completed.
 
         Args:
             folder: new, empty, or a result of confemb's own, see `confemb.support.output_folder`.
-            beside: patterns of names that may lie there though no manifest does; they are not touched.
             older: patterns of the files that versions without a manifest wrote there.
 
         Raises:
@@ -72,7 +71,7 @@ class Draft:
             if not isinstance(self.published.values.get("confemb"), str):
                 raise ConfembError(f"{folder / MANIFEST} is no confemb manifest; choose another folder, or remove it.")
         else:
-            refuse_foreign(folder, allowed=(*beside, *self._older))
+            refuse_foreign(folder, allowed=self._older)
         self._mover().refuse(dict.fromkeys(OLDER_NAMES))
         try:
             self._left = Manifest(self._work)
@@ -101,7 +100,7 @@ class Draft:
     def manifest_values(self) -> dict[str, Any]:
         """What the manifest will say."""
         return {"confemb": __version__, "stages": self.stages} | {
-            key: value for key, value in self.values.items() if key != "confemb"
+            key: value for key, value in self.values.items() if key not in ("confemb", WRITTEN)
         }
 
     def keep_rest(self, *, but: Iterable[str] = ()) -> None:

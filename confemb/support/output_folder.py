@@ -137,7 +137,6 @@ def check_output(
     folder: str | os.PathLike[str],
     *,
     inputs: Iterable[str | os.PathLike[str]] = (),
-    beside: Iterable[str] = (),
     older: Iterable[str] = (),
 ) -> None:
     """Raise ConfembError, before any work, where a folder cannot be written as a result.
@@ -145,7 +144,7 @@ def check_output(
     Args:
         folder: that which is to be written; it may be missing.
         inputs: what is read for it, which must lie elsewhere.
-        beside, older: as in `confemb.support.draft.Draft`.
+        older: as in `output_folder`.
     """
     from confemb.support.draft import Draft
 
@@ -153,7 +152,7 @@ def check_output(
     refuse_inputs_within(folder, inputs)
     if os.path.lexists(folder):
         with alone_in(folder):
-            Draft(folder, beside=beside, older=older)
+            Draft(folder, older=older)
 
 
 def known_files(values: Mapping[str, Any]) -> set[str]:
@@ -172,19 +171,31 @@ def is_older(values: Mapping[str, Any]) -> bool:
 
 
 def refuse_foreign(folder: Path, *, allowed: Iterable[str] = ()) -> None:
-    """Raise ConfembError for a folder without a manifest in which anything lies but unfinished work.
+    """Raise ConfembError for a folder without a manifest in which anything lies but unfinished work and other results.
 
     Args:
         folder: is there.
-        allowed: patterns of names that may lie there.
+        allowed: patterns of names that may lie there, too.
     """
     allowed = [UNFINISHED, f"{UNFINISHED}-*", *allowed]
-    foreign = sorted(name for name in os.listdir(folder) if not any(fnmatch(name, each) for each in allowed))
+    foreign = sorted(
+        name
+        for name in os.listdir(folder)
+        if not any(fnmatch(name, each) for each in allowed) and not _is_result(folder / name)
+    )
     if foreign:
         raise ConfembError(
             f"{folder} holds {quoted_list(foreign)} and no manifest of confemb's: nothing there is touched; choose a "
             "new or an empty folder."
         )
+
+
+def _is_result(path: Path) -> bool:
+    """Tell whether a path is a folder that holds nothing, a result, or one in the making."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    names = os.listdir(path)
+    return not names or "manifest.json" in names or any(name.startswith(UNFINISHED) for name in names)
 
 
 def refuse_links(folder: Path) -> None:
@@ -196,11 +207,14 @@ def refuse_links(folder: Path) -> None:
 
 def work_folder(folder: Path) -> Path:
     """Return where a folder's unfinished work lies: what a stopped run of this user left there, or a new place."""
-    work = folder / UNFINISHED
-    if not os.path.lexists(work) or is_own_work(work):
-        return work
-    # Somebody else's, or from another machine.
-    return folder / f"{UNFINISHED}-{_mark(b'place')[:8]}"
+    return own_work(folder / UNFINISHED)
+
+
+def own_work(place: Path) -> Path:
+    """Return a folder for unfinished work: `place`, or beside it where somebody else's, or another machine's, is."""
+    if not os.path.lexists(place) or is_own_work(place):
+        return place
+    return place.with_name(f"{place.name}-{_mark(b'place')[:8]}")
 
 
 def is_own_work(work: Path) -> bool:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.cli.commands.options import ExperimentName, Overrides
+from confemb.cli.commands.options import ExperimentName, Overrides, given_paths
 from confemb.cli.commands.printing import note, say, say_text
 from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.output_folder import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,6 +107,8 @@ def search(
     from confemb.spaces.captions.gallery import open_gallery
     from confemb.spaces.captions.report import search_study
 
+    if out is not None:
+        check_output(out, inputs=given_paths(space, within, pictures))
     loaded = _space(space)
     gallery = open_gallery(loaded, among=_part(among), pictures=pictures, within=within)
     answers = []

@@ -8,6 +8,7 @@ import typer
 from confemb.cli.commands.printing import say, say_text
 from confemb.cli.commands.reading import reads
 from confemb.records.read_options import DEFAULT, ReadOptions
+from confemb.support.ranges import MOST_SEED
 
 
 @reads(tables=False)
@@ -25,7 +26,7 @@ def compare(
         int | None,
         typer.Option(min=99, help="Shuffles for the p-value. Default: 9999; 999 for more than 200 classes."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws them.")] = 0,
     reading: ReadOptions = DEFAULT,
 ) -> None:
     """Tell how well two results, or a result and a reference, agree, and on which pairs they differ most."""

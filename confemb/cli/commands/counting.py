@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from confemb.cli.commands.options import ClassNames, PairedClasses
+from confemb.cli.commands.options import ClassNames, PairedClasses, given_paths
 from confemb.cli.commands.printing import note, say
 from confemb.cli.commands.reading import reads, with_classes
 from confemb.records.read_options import DEFAULT, ReadOptions
+from confemb.support.output_folder import refuse_input
+from confemb.support.ranges import MOST_REPLICATES, MOST_SEED
 
 
 @reads()
@@ -26,11 +28,12 @@ def count(
         int | None,
         typer.Option(
             min=0,
+            max=MOST_REPLICATES,
             help="Count so many replicates of the pictures too, from which confemb embed makes intervals. Default: "
             "as many as every shard holds already.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws them.")] = 0,
     reading: ReadOptions = DEFAULT,
 ) -> None:
     """Count the pairs of many predictions, shard by shard in bounded memory, or add up counts."""
@@ -43,6 +46,7 @@ def count(
     counting = one_of("--weighting", weighting, "count", "probability")
     if out.suffix != ".npz":
         raise ConfembError(f"--out is {out}: give a file with the suffix .npz.")
+    refuse_input(out, [*shards, *given_paths(classes)])
     names, reading = with_classes(classes, reading)
     if bootstraps is None:
         held = held_replicates(shards)

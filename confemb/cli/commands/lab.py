@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from confemb.cli.commands.options import given_paths
 from confemb.cli.commands.printing import note, say, say_text
 from confemb.cli.commands.words import CLASSIFIER, LAYER, Network, load_activations
 from confemb.support.errors import ConfembError
+from confemb.support.output_folder import check_output, refuse_input
+from confemb.support.ranges import MOST_SEED
 
 if TYPE_CHECKING:
     from confemb.spaces.lab.labelled import LabelledVectors
@@ -30,7 +33,7 @@ Labels = Annotated[
         "--labels", help="A .tsv of word and label, for word vectors and results. Default: a result's groups."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")]
 Chosen = Annotated[
     list[str] | None, typer.Option("--class", help="Only this class; may be given several times. Default: all.")
 ]
@@ -47,6 +50,7 @@ def nearest(
     from confemb.spaces.lab.neighbours import nearest_words
     from confemb.support.progress import Display
 
+    refuse_input(out, [file])
     vectors = WordVectors.load(file, limit=words)
     with Display().bar() as update:
         found = nearest_words(vectors, words=words, progress=update)
@@ -74,6 +78,8 @@ def analogies(
     from confemb.support.errors import quoted_list
     from confemb.support.files import write_text
 
+    if out is not None:
+        refuse_input(out, [file, questions])
     asked = load_analogies(questions)
     scores = score_analogies(WordVectors.load(file, limit=limit), asked, seed=seed)
     if out is not None:
@@ -149,6 +155,7 @@ def measure(
     from confemb.support.manifest import versions
     from confemb.support.progress import Display
 
+    check_output(out, inputs=given_paths(vectors, judge, labels))
     learnt = _open(vectors, labels, chosen)
     others = None if judge is None else _open(judge, labels, chosen)
     with Display().bar() as update:

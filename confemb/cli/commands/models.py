@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses
+from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, PairedClasses, given_paths
 from confemb.cli.commands.printing import say_text
 from confemb.cli.commands.reading import reads, with_classes
 from confemb.records.read_options import DEFAULT, ReadOptions, named_alike
 from confemb.support.errors import ConfembError
+from confemb.support.output_folder import check_output
+from confemb.support.ranges import MOST_DIMENSIONS, MOST_REPLICATES, MOST_SEED, MOST_SEEDS
 
 if TYPE_CHECKING:
     from confemb.references import Reference
@@ -40,6 +42,7 @@ def retrain(
     from confemb.support.manifest import study_manifest
 
     found = load_experiment(experiment, overrides)
+    check_output(out)
     chosen = _references(references, found.report.references)
     folders = train_networks(found, networks, out, references=list(chosen), together=together)
     retraining = collect_networks(
@@ -48,8 +51,8 @@ def retrain(
         references=list(chosen.values()),
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
     )
-    save_networks(retraining.runs, retraining.names, out / NETWORKS)
-    say_text(write_study(retraining_study(retraining), out))
+    vectors = {NETWORKS: lambda path: save_networks(retraining.runs, retraining.names, path)}
+    say_text(write_study(retraining_study(retraining), out, further=vectors))
 
 
 def formation(
@@ -87,6 +90,7 @@ def formation(
     found = load_experiment(experiment, overrides)
     chosen = _references(references, found.report.references)
     folder = out or Path("reports") / found.name
+    check_output(folder / "formation")
     display = Display()
     predictions = predict_epochs(found, folder, references=list(chosen), display=display)
     display.stage(f"embed: {len(predictions)} epochs")
@@ -155,10 +159,14 @@ def models(
     embedder: Annotated[
         str | None, typer.Option(help="Compare vectors too: confemb list embedders. Default: the plain counts alone.")
     ] = None,
-    dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the halves too.")] = 0,
-    splits: Annotated[int, typer.Option(min=0, help="How often to halve the pictures; 0: not at all.")] = 20,
+    dim: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DIMENSIONS, help="Embedding dimensions. Default: the embedder's own.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="How many embedding seeds.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The first of them; draws the halves too.")] = 0,
+    splits: Annotated[
+        int, typer.Option(min=0, max=MOST_REPLICATES, help="How often to halve the pictures; 0: not at all.")
+    ] = 20,
     families: Annotated[
         str | None, typer.Option(help='Families of classifiers: a TOML file of lines family = ["classifier", ...].')
     ] = None,
@@ -178,6 +186,7 @@ def models(
     from confemb.support.manifest import study_manifest
 
     missing = one_of("--missing-classes", missing_classes, "error", "drop")
+    check_output(out, inputs=[*classifiers, *given_paths(classes, families)])
     names, reading = with_classes(classes, reading)
     found = load_classifiers(classifiers, class_names=names, keep=classes_to_keep(k), options=reading)
     if len(found) < 2:
@@ -207,7 +216,7 @@ def diff(
     split: Annotated[str | None, typer.Option(help="Only the pictures of one split, as test.")] = None,
     level: Annotated[float, typer.Option(min=0.0, max=1.0, help="The false-discovery rate.")] = 0.05,
     flips: Annotated[int, typer.Option(min=99, help="Random swaps, for --weighting probability.")] = 9999,
-    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws them.")] = 0,
     title: Annotated[str | None, typer.Option(help="The report's heading.")] = None,
     reading: ReadOptions = DEFAULT,
 ) -> None:
@@ -218,6 +227,7 @@ def diff(
     from confemb.support.errors import one_of
     from confemb.support.manifest import study_manifest
 
+    check_output(out, inputs=[a, b, *given_paths(classes)])
     names = (Path(a).stem, Path(b).stem)
     options = DifferenceOptions(
         k=k,

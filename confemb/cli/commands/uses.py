@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides
+from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, given_paths
 from confemb.cli.commands.printing import say, say_text
 from confemb.cli.commands.reading import reads, with_classes
 from confemb.records.read_options import DEFAULT, ReadOptions
+from confemb.support.output_folder import check_output, refuse_input
+from confemb.support.ranges import MOST_SEED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +35,7 @@ def suggest(
         str | None, typer.Option(help="Its part, where the predictions do not say it, as test.")
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="How many pairs of classes to list.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the halves that classes are split on.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws the halves that classes are split on.")] = 0,
     reading: ReadOptions = DEFAULT,
 ) -> None:
     """Suggest classes to merge, classes to split and pictures to label again, with the evidence."""
@@ -48,6 +50,7 @@ def suggest(
     path = Path(result)
     if out is None and not path.is_dir():
         raise ConfembError("give the folder of the report with --out: the predictions are no result folder.")
+    check_output(out or path / "suggestions", inputs=[*([] if out is None else [result]), *given_paths(classes)])
     experiment = Manifest(path).values.get("experiment") if path.is_dir() else None
     names, reading = with_classes(classes, reading)
     predictions = load_classifier(result, class_names=names, split=split, keep=ALL_CLASSES, options=reading)
@@ -88,7 +91,7 @@ def severity(
         bool, typer.Option(help="Also the height of the lowest common hypernym in WordNet.")
     ] = False,
     split: Annotated[str | None, typer.Option(help="Only the pictures of one split, as test.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws the bootstrap.")] = 0,
     reading: ReadOptions = DEFAULT,
 ) -> None:
     """Tell how bad a classifier's mistakes are: how unlike the true class is the one it predicted."""
@@ -142,6 +145,7 @@ def costs(
     from confemb.studies.costs import cost_matrix, save_costs
     from confemb.support.errors import ConfembError
 
+    refuse_input(out, [similarity, *given_paths(classes)])
     reference = open_reference(similarity, kind=reading.kind)
     names = reference.class_names if classes is None else load_class_names(classes)
     if names is None:
@@ -174,6 +178,7 @@ def unknown(
 
     # Before a training, which may take hours.
     check_share(reject)
+    check_output(out / "unknown")
     found = load_experiment(experiment, overrides)
     held = held_out_logits(found, out, display=Display())
     judged = judge(held, found, reject=reject)

@@ -144,6 +144,7 @@ def translate(
     """Say what pictures show: the words whose vectors are nearest."""
     from confemb.spaces.words.sources import FolderPictures, NamedPictures, TablePictures
     from confemb.spaces.words.translation import translate
+    from confemb.support.part_files import made_by
     from confemb.support.progress import Display
 
     source: PictureSource
@@ -154,11 +155,11 @@ def translate(
     else:
         source = NamedPictures({pictures.stem: [pictures]}, name=pictures.name)
     known = _vectors(file)
-    made_by = _made_by(file)
-    of_file = made_by.rsplit("/", 2) if made_by else [CLASSIFIER, LAYER]
+    maker = made_by(file)
+    of_file = maker.rsplit("/", 2) if maker else [CLASSIFIER, LAYER]
     activations = load_activations(classifier or of_file[0], layer or of_file[1], network)
-    if made_by and activations.name != made_by:
-        raise ConfembError(f"{file} was made by {made_by}, not by {activations.name}: use the same classifier.")
+    if maker and activations.name != maker:
+        raise ConfembError(f"{file} was made by {maker}, not by {activations.name}: use the same classifier.")
     with Display().bar() as update:
         found, skipped = translate(source, activations, known, top=top, progress=update)
     width = max(len(shown(each.word)) for each in found)
@@ -207,18 +208,6 @@ def _vectors(file: Path) -> "WordVectors":
             f"there is no {file} here: make it with `confemb words vectors`, or name a file by --vectors."
         )
     return WordVectors.load(file)
-
-
-def _made_by(file: Path) -> str | None:
-    """Return which activations visual vectors are of, where their manifest lies beside them."""
-    from confemb.spaces.words.visual import MANIFEST
-    from confemb.support.files import parse_json, read_bytes
-
-    about = file.with_name(file.name + MANIFEST)
-    try:
-        return str(parse_json(read_bytes(about), where=str(about))["activations"])
-    except (ConfembError, KeyError, TypeError):
-        return None
 
 
 def _lines(path: Path) -> list[str]:

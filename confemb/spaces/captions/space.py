@@ -1,6 +1,7 @@
 """`JointSpace`: a trained space with the places of all its pictures and captions, its files, and what it is asked."""
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from confemb.spaces.captions.text import Vocabulary, tokenise
 from confemb.support.cells import neutral_cell, plain_cell
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 from confemb.support.files import make_folder, read_bytes, read_lines, whole_file, write_text
+from confemb.support.manifest import MANIFEST, Manifest
 
 WEIGHTS, VOCABULARY, PLACES, CAPTIONS, EXPERIMENT = (
     "weights.safetensors",
@@ -29,6 +31,8 @@ WEIGHTS, VOCABULARY, PLACES, CAPTIONS, EXPERIMENT = (
 )
 FILES = (WEIGHTS, VOCABULARY, PLACES, CAPTIONS, EXPERIMENT)
 _COLUMNS = "picture\tpart\tcaption"
+# Moving a space into its folder takes milliseconds; a reader that meets it looks again.
+READ_ATTEMPTS, SECONDS_BETWEEN = 20, 0.1
 Among = Literal["all", "train", "validation", "test"]
 
 
@@ -174,12 +178,35 @@ class JointSpace:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "JointSpace":
-        """Read what `save` wrote.
+        """Read what `save` wrote; where the folder has a manifest, the files must be those that it lists.
 
         Raises:
-            ConfembError: a folder that holds no space, or whose files do not fit each other.
+            ConfembError: a folder that holds no space, whose files do not fit each other, or are not those of its
+                manifest.
         """
         folder = Path(folder)
+        for _ in range(READ_ATTEMPTS):
+            space: JointSpace | None = None
+            problem: ConfembError | None = None
+            try:
+                space = cls._read(folder)
+            except ConfembError as error:
+                problem = error
+            # Looked at afterwards: while another training is moved into the folder, its manifest comes last.
+            if Manifest(folder).is_whole("train"):
+                if space is None:
+                    assert problem is not None
+                    raise problem
+                return space
+            time.sleep(SECONDS_BETWEEN)
+        raise ConfembError(
+            f"the files in {folder} are not those that its {MANIFEST} records; another confemb may be at work "
+            "there, or they were changed: train again."
+        )
+
+    @classmethod
+    def _read(cls, folder: Path) -> "JointSpace":
+        """Read what `save` wrote, whatever the manifest says."""
         if missing := [name for name in FILES if not (folder / name).is_file()]:
             raise ConfembError(
                 f"{folder} holds no space of pictures and captions ({missing[0]} is missing): make one by "
