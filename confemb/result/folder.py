@@ -252,9 +252,8 @@ def read_uncertainty(find: Callable[[str], Path | None]) -> Uncertainty:
 
 def provenance_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a manifest says beyond the fields of an analysis, without the hashes of the files that hold it."""
-    said = {
-        key: value for key, value in values.items() if key not in (WRITTEN, "confemb", "title", "description", "report")
-    }
+    own = ("confemb", "title", "description", "report", WRITTEN)
+    said = {key: value for key, value in values.items() if key not in own}
     said["stages"] = {}
     for stage, facts in values["stages"].items():
         elsewhere = {name: digest for name, digest in facts["files"].items() if name not in _HELD}
