@@ -6,7 +6,6 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from confemb.support.settings import PositiveInt, Probability, Section
 
-
 # What is given away along a similarity, unless the settings say otherwise: as usual with uniform smoothing.
 SMOOTHING_SHARE = 0.1
 
@@ -55,7 +54,7 @@ class TrainingOptions(ScheduleOptions):
         along = self.label_smoothing == "similarity"
         if along and self.smoothing_similarity is None:
             raise ValueError(
-                'label_smoothing = "similarity" needs smoothing_similarity: a result folder, a square CSV or a reference'
+                'label_smoothing = "similarity" needs smoothing_similarity: a result folder, square CSV or reference'
             )
         if not along and (self.smoothing_similarity is not None or self.smoothing_share is not None):
             raise ValueError(
