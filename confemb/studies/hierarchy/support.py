@@ -42,6 +42,11 @@ class CladeCounts:
         generator = np.random.default_rng([self.seed, 0])
         self._bits = generator.integers(2**64, size=(len(self.class_names), 2), dtype=np.uint64)
 
+    @property
+    def whole(self) -> int:
+        """How many of the replicates had all the classes."""
+        return self.trees - len(self._partial)
+
     def add(self, cosines: np.ndarray) -> None:
         """Count the groups of one replicate.
 
@@ -114,10 +119,9 @@ class CladeCounts:
             raise ConfembError("no replicate could be made into a tree: give more pictures.")
         if tree.class_names != self.class_names:
             raise ConfembError("the tree and the replicates are not of the same classes in the same order.")
-        whole = self.trees - len(self._partial)
         keys = self._keys(tree, np.arange(len(self.class_names)))
         hits = np.array([self._counts.get(key, 0) for key in keys], np.float64)
-        asked = np.full(len(keys), float(whole))
+        asked = np.full(len(keys), float(self.whole))
         for present, groups in self._partial:
             sizes = tree.members[:, present].sum(axis=1)[len(self.class_names) :]
             counted = (sizes > 1) & (sizes < len(present))
@@ -149,7 +153,7 @@ class CladeCounts:
         """
         if not 0.5 <= threshold < 1:
             raise ConfembError(f"the threshold is {threshold}; groups agree where it is at least 0.5 and below 1.")
-        whole = self.trees - len(self._partial)
+        whole = self.whole
         if whole == 0:
             raise ConfembError("no replicate has all the classes: give more pictures.")
         size = len(self.class_names)
