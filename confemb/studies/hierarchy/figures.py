@@ -79,7 +79,9 @@ def _label_node(axes: "Axes", tree: ClassTree, node: int, place: float, *, names
     if node == tree.root:
         return
     support = "" if np.isnan(tree.support[node]) else f"{tree.support[node]:.0%}"
-    name = shortened(tree.names[node], LONGEST_NODE) if names and tree.sizes[node] > 2 else ""
+    # A name that lists its classes says nothing that the leaves do not.
+    noun = names and "," not in tree.names[node]
+    name = shortened(tree.names[node], LONGEST_NODE) if noun else ""
     text = f"{name} {support}".strip()
     axes.annotate(
         text,
