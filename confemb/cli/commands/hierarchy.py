@@ -24,11 +24,13 @@ def hierarchy(
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder of the report and of the tree's files.")],
     bootstraps: Annotated[
-        int | None, typer.Option(min=0, help="Replicates for the nodes' support; 0: none. Default: as the result's own.")
+        int | None,
+        typer.Option(min=0, help="Replicates for the nodes' support; 0: none. Default: as the result's own."),
     ] = None,
     method: Annotated[str, typer.Option(help="Linkage: average, complete, single or weighted.")] = "average",
     number: Annotated[
-        list[int] | None, typer.Option("--cut", min=2, help="Superclasses to cut into; several times. Default: 2, 5, ...")
+        list[int] | None,
+        typer.Option("--cut", min=2, help="Superclasses to cut into; several times. Default: 2, 5, ..."),
     ] = None,
     height: Annotated[list[float] | None, typer.Option(help="Also cut at this height; several times.")] = None,
     support: Annotated[

@@ -30,9 +30,7 @@ def pruned(tree: ClassTree, number: int) -> ClassTree:
         for node in nodes
     ]
     unique = labels if len(set(labels)) == len(labels) else [f"{label} {i}" for i, label in enumerate(labels, start=1)]
-    return ClassTree(
-        tuple(unique), shown.parents, shown.heights, shown.support, (*unique, *shown.names[len(unique) :])
-    )
+    return ClassTree(tuple(unique), shown.parents, shown.heights, shown.support, (*unique, *shown.names[len(unique) :]))
 
 
 def tree_figure(tree: ClassTree, *, names: bool = True) -> "Figure":

@@ -208,5 +208,3 @@ def every_probability(predictions: Predictions) -> np.ndarray:
 def accuracy_estimate(found: BackingOff, seed: int = 0) -> Estimate:
     """Return the accuracy of backing off with its interval over items."""
     return mean_estimate(found.right.astype(float), seed=seed)
-
-

@@ -66,7 +66,8 @@ def to_neo(tree: ClassTree, cuts: Sequence[np.ndarray] | None = None) -> dict[st
         )
     found = {}
     for leaf, name in enumerate(tree.class_names):
-        above = tree.ancestors(leaf)[1:-1][::-1] if cuts is None else list(dict.fromkeys(int(one[leaf]) for one in cuts))
+        chosen = () if cuts is None else dict.fromkeys(int(one[leaf]) for one in cuts)
+        above = tree.ancestors(leaf)[1:-1][::-1] if cuts is None else list(chosen)
         # A node's own name may hold a colon: "placental: dog, horse".
         groups = [tree.names[node].replace(":", " -") for node in above if node not in (leaf, tree.root)]
         found[name] = ":".join([*groups, name])
@@ -115,7 +116,7 @@ def _as_they_stand(tree: ClassTree, class_names: Sequence[str], where: str) -> l
     for name in class_names:
         by_blank.setdefault(name.replace("_", " "), []).append(name)
     if double := [names for names in by_blank.values() if len(names) > 1]:
-        raise ConfembError(f"{where}: the classes {quoted_list(double[0])} differ by a blank alone: put them in quotes.")
+        raise ConfembError(f"{where}: the classes {quoted_list(double[0])} differ by a blank alone: quote them.")
     return [by_blank.get(name, [name])[0] for name in tree.class_names]
 
 
@@ -153,7 +154,7 @@ def _chains(value: Mapping[str, Any], where: str) -> dict[str, list[str]]:
                     raise ConfembError(f"{where}: the class {name!r} stands twice; a tree has it once.")
                 found[name] = chain
         else:
-            raise ConfembError(f"{where}: the group {_last(chain)!r} must hold groups by name or a list of class names.")
+            raise ConfembError(f"{where}: the group {_last(chain)!r} must hold groups by name or a list of classes.")
         if len(found) > MOST_NODES:
             raise ConfembError(f"{where} has more than {MOST_NODES:,} classes: too much to read.")
     return found
@@ -178,7 +179,7 @@ def _from_nodes(value: dict[str, Any], where: str) -> ClassTree:
     while left:
         node, parent, depth = left.pop()
         if not isinstance(node, dict) or not isinstance(node.get("name", ""), str):
-            raise ConfembError(f'{where}: a node must be an object with a "name" (text) and, if it is no class, children.')
+            raise ConfembError(f'{where}: a node must be an object with a "name" and, unless it is a class, children.')
         children = node.get("children", [])
         if not isinstance(children, list) or len(order) > MOST_NODES or depth > MOST_DEPTH:
             raise ConfembError(f'{where}: "children" must be a list, of at most {MOST_NODES:,} nodes in all.')
@@ -269,5 +270,5 @@ def parse_tree_csv(text: str, *, where: str) -> ClassTree:
 def _neo_chain(path: str, name: str, where: str) -> list[str]:
     *groups, last = path.split(":")
     if last != name:
-        raise ConfembError(f'{where}: the path {path!r} of the class {name!r} must end with it, as "vehicle:craft:ship".')
+        raise ConfembError(f'{where}: the path {path!r} of the class {name!r} must end with it, as "craft:ship".')
     return [":\0".join(groups[: i + 1]) for i in range(len(groups))]

@@ -65,7 +65,9 @@ def outcomes(predictions: Predictions, tree: ClassTree, *, numbers: Sequence[int
         ConfembError: a class that the tree has not.
     """
     if missing := [name for name in predictions.class_names if name not in set(tree.class_names)]:
-        raise ConfembError(f"the tree has no class {quoted_list(missing, limit=3)}; it must have all of the classifier's.")
+        raise ConfembError(
+            f"the tree has no class {quoted_list(missing, limit=3)}; it must have all of the classifier's."
+        )
     tree = tree.restricted_to(predictions.class_names)
     numbers = default_cuts(tree) if numbers is None else numbers
     items = predictions.pictures()
@@ -208,9 +210,7 @@ def _measured(found: Outcomes, sums: np.ndarray) -> dict[str, np.ndarray]:
     column = {name: sums[:, i] for i, name in enumerate(found.columns)}
     result = {}
     for name, (above, below) in found.measures.items():
-        result[name] = np.divide(
-            column[above], column[below], out=np.full(len(sums), np.nan), where=column[below] != 0
-        )
+        result[name] = np.divide(column[above], column[below], out=np.full(len(sums), np.nan), where=column[below] != 0)
         for kind in ("hierarchical", "LCA"):
             if name == f"{kind} recall":
                 precision, recall = result[f"{kind} precision"], result[name]
@@ -230,4 +230,6 @@ def _estimates(drawn: dict[str, np.ndarray], point: dict[str, np.ndarray]) -> di
 
 def measures_frame(found: dict[str, Estimate]) -> pd.DataFrame:
     """Return a row for each measure: measure, value, low, high."""
-    return pd.DataFrame([{"measure": name, "value": e.value, "low": e.low, "high": e.high} for name, e in found.items()])
+    return pd.DataFrame(
+        [{"measure": name, "value": e.value, "low": e.low, "high": e.high} for name, e in found.items()]
+    )

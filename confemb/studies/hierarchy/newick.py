@@ -16,7 +16,9 @@ from confemb.support.errors import ConfembError, quoted_list
 MOST_NODES = 1_000_000
 MOST_DEPTH = 10_000
 _PLAIN = re.compile(r"[^\s()\[\]{}/\\,;:='\"_]+")
-_TOKEN = re.compile(r"\s*(?:(?P<mark>[(),:;])|'(?P<quoted>(?:[^']|'')*)'|(?P<comment>\[[^\]]*\])|(?P<plain>[^\s()\[\]',:;]+))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<mark>[(),:;])|'(?P<quoted>(?:[^']|'')*)'|(?P<comment>\[[^\]]*\])|(?P<plain>[^\s()\[\]',:;]+))"
+)
 
 
 def to_newick(tree: ClassTree, *, labels: str = "support") -> str:
@@ -144,7 +146,7 @@ def _parse(text: str, where: str) -> Branch:
                 )
             current.label, current.in_quotes, labelled = word, token["quoted"] is not None, True
         if count > MOST_NODES or len(stack) > MOST_DEPTH:
-            raise ConfembError(f"{where} has more than {MOST_NODES:,} nodes or {MOST_DEPTH:,} levels: too much to read.")
+            raise ConfembError(f"{where} has more than {MOST_NODES:,} nodes or {MOST_DEPTH:,} levels.")
     raise ConfembError(f"{where} is not a Newick tree: it must be (...) and end with ;.")
 
 
@@ -184,8 +186,7 @@ def _leaf_name(leaf: Branch, known: set[str] | None, where: str) -> str:
     if known is not None and leaf.label in known:
         if blank in known and blank != leaf.label:
             raise ConfembError(
-                f"{where}: the leaf {leaf.label} may be the class {leaf.label!r} or, with a blank, {blank!r}: put it in "
-                "quotes."
+                f"{where}: the leaf {leaf.label} may be the class {leaf.label!r} or, with a blank, {blank!r}: quote it."
             )
         return leaf.label
     return blank

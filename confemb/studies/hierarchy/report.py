@@ -152,9 +152,7 @@ def _tree_section(found: Hierarchy) -> Section:
     figures = [StudyFigure("tree", "The tree; percentages are the nodes' support.", lambda: tree_figure(found.tree))]
     if found.consensus is not None:
         consensus = found.consensus
-        figures.append(
-            StudyFigure("consensus", "The nodes that most replicates have.", lambda: tree_figure(consensus))
-        )
+        figures.append(StudyFigure("consensus", "The nodes that most replicates have.", lambda: tree_figure(consensus)))
     return Section(
         "The tree",
         support + "Files: tree.json, tree.nwk (labels: support), tree_names.nwk, superclasses.csv, neo.csv; "
@@ -230,7 +228,9 @@ def _findings(found: Hierarchy, judged: Judged | None, item: str) -> list[str]:
     if judged is not None:
         ranks = {name: one["rank of mistakes"] for name, one in judged.measures.items()}
         told = ", ".join(f"{name} {estimate_text(one, 2)}" for name, one in ranks.items())
-        out.append(f"Height of mistakes as a rank among all pairs of classes (random: 0.5), on held-out {item}s: {told}.")
+        out.append(
+            f"Height of mistakes as a rank among all pairs of classes (random: 0.5), on held-out {item}s: {told}."
+        )
         for promise in dict.fromkeys(promise for promise, _ in judged.backed_off):
             one, gain = judged.backed_off[promise, LEARNED], judged.gain(promise, LEARNED)
             out.append(

@@ -197,5 +197,3 @@ def count_clades(
         for one in np.atleast_2d(runs):
             counts.add(one)
     return counts
-
-

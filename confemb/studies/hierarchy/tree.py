@@ -12,7 +12,7 @@ from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, one_of, quoted_list
 
 Method = Literal["average", "complete", "single", "weighted"]
-# Chosen on held-out confusions: see reports/hierarchy, "Which agglomeration".
+# The usual one, as in the reports' dendrograms; `experiments/hierarchy.py` judges the four on held-out confusions.
 METHOD: Method = "average"
 
 
@@ -164,7 +164,7 @@ class ClassTree:
         return self.without(~keep)
 
     def without(self, dropped: np.ndarray) -> "ClassTree":
-        """Return the tree without some inner nodes ((M,) bool, never the root); their children hang from the next above."""
+        """Return the tree without some inner nodes ((M,) bool, not the root); their children hang from the next above."""
         above = self.parents.copy()
         for node in range(len(self) - 2, -1, -1):
             if dropped[above[node]]:
@@ -200,7 +200,7 @@ class ClassTree:
         return _relinked(self, kept, tuple(class_names))
 
     def named(self, names: Sequence[str]) -> "ClassTree":
-        """Return the tree with other names for its inner nodes: (M,) names, of which those of the leaves do not count."""
+        """Return the tree with other names for its inner nodes: (M,) names; those of the leaves do not count."""
         return replace(self, names=tuple(names))
 
 
@@ -227,7 +227,7 @@ def agglomerate(similarity: SimilarityMatrix, method: Method = METHOD) -> ClassT
 
     Heights are 1 - similarity of the groups merged (at least 0), by `method`: "average" (UPGMA, Sokal & Michener 1958),
     "complete" (the least similar members), "single" (the most similar members), "weighted" (WPGMA: each of two merged
-    groups counts the same). Of equal similarities the pair that comes first in the order of the classes is merged first.
+    groups counts the same). Of equal similarities the pair that comes first in the classes' order is merged first.
 
     Raises:
         ConfembError: fewer than two classes, a similarity that is not known, another method.
@@ -336,7 +336,7 @@ def cut(
 
 
 def _split_highest(tree: ClassTree, number: int, low: np.ndarray) -> np.ndarray:
-    """Return (M,) bool: the nodes that are not split when the highest ones are, as long as at most `number` are left."""
+    """Return (M,) bool: the nodes not split when the highest ones are, while at most `number` are left."""
     above = tree.parents.copy()
     for node in range(len(tree) - 2, -1, -1):
         if low[above[node]]:

@@ -77,8 +77,8 @@ def nested_tree(
         for upper, lower in zip(["", *chain], chain, strict=False):
             if above.setdefault(lower, upper) != upper:
                 raise ConfembError(
-                    f"the group {lower!r} stands below both {above[lower] or 'the root'!r} and {upper or 'the root'!r}: "
-                    "a group of a tree has one group above it."
+                    f"the group {lower!r} stands below both {above[lower] or 'the root'!r} and "
+                    f"{upper or 'the root'!r}: a group of a tree has one group above it."
                 )
     children: dict[str, list[int | str]] = {"": []}
     for lower, upper in above.items():

@@ -3,11 +3,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from confemb.records.similarity import SimilarityMatrix
-from confemb.stats.bootstrap import CellResampling, PictureResampling, replicate_cosines
 from confemb.embedders.counts import Counts, count_similarity
 from confemb.records.pairs import count_pairs
 from confemb.records.predictions import Predictions
+from confemb.records.similarity import SimilarityMatrix
+from confemb.stats.bootstrap import CellResampling, PictureResampling, replicate_cosines
 from confemb.studies.hierarchy.support import count_clades
 from confemb.studies.hierarchy.tree import agglomerate, from_linkage, linkage_of
 from confemb.support.errors import ConfembError
@@ -141,5 +141,7 @@ def test_support_is_calibrated():
 def test_cells_of_a_confusion_matrix_can_be_drawn():
     labels, taken = np.repeat(np.arange(4), 50), np.tile([0, 1, 2, 3, 0, 1, 2, 3, 1, 0], 20)
     counts = count_pairs(Predictions(labels, taken[:, None], None, tuple("abcd")), k=1)
-    found = count_clades(replicate_cosines(CellResampling(counts), Counts(), tuple("abcd"), replicates=5, seed=0), "abcd")
+    found = count_clades(
+        replicate_cosines(CellResampling(counts), Counts(), tuple("abcd"), replicates=5, seed=0), "abcd"
+    )
     assert found.trees == 5
