@@ -1,7 +1,7 @@
 """Labels smoothed for training: towards all classes alike, or towards the classes that are similar.
 
-Uniform smoothing: C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision" (CVPR 2016), section 7.
-Along a similarity: L. Bertinetto et al., "Making Better Mistakes" (CVPR 2020), section 3.2, by a given tree's heights.
+Uniform smoothing: C. Szegedy et al., "Rethinking the Inception Architecture" (CVPR 2016), section 7. Along a
+similarity: L. Bertinetto et al., "Making Better Mistakes" (CVPR 2020), section 3.2, by the heights of a tree.
 """
 
 import hashlib

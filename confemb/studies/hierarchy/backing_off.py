@@ -4,9 +4,9 @@ The answer climbs from the most probable class towards the root until the probab
 threshold. The threshold is the smallest that keeps the promise on items set aside (conformal risk control), so that an
 answer for a new item from the same source is right with at least the promised chance, whatever the classifier is.
 
-Sources: J. Deng, J. Krause, A. Berg and L. Fei-Fei, "Hedging your bets: optimizing accuracy-specificity trade-offs in
-large scale visual recognition" (CVPR 2012), from which is the specificity, an answer's information gain; A. Angelopoulos,
-S. Bates, A. Fisch, L. Lei and T. Schuster, "Conformal risk control" (ICLR 2024), for the promise.
+Sources: J. Deng et al., "Hedging your bets: optimizing accuracy-specificity trade-offs in
+large scale visual recognition" (CVPR 2012), from which is the specificity, an answer's information gain;
+A. Angelopoulos et al., "Conformal risk control" (ICLR 2024), for the promise.
 """
 
 from dataclasses import dataclass

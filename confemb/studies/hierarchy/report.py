@@ -222,8 +222,8 @@ def _findings(found: Hierarchy, judged: Judged | None, item: str) -> list[str]:
     if found.replicates and len(support):
         sure = int((support >= SURE).sum())
         out.append(
-            f"{sure:,} of its {len(support):,} superclasses are in at least {SURE:.0%} of {found.replicates:,} trees of "
-            f"bootstrap replicates, {int((support >= 0.5).sum()):,} in at least half."
+            f"{sure:,} of its {len(support):,} superclasses are in at least {SURE:.0%} of {found.replicates:,} trees "
+            f"of bootstrap replicates, {int((support >= 0.5).sum()):,} in at least half."
         )
     if judged is not None:
         ranks = {name: one["rank of mistakes"] for name, one in judged.measures.items()}

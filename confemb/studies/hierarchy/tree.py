@@ -12,7 +12,7 @@ from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, one_of, quoted_list
 
 Method = Literal["average", "complete", "single", "weighted"]
-# The usual one, as in the reports' dendrograms; `experiments/hierarchy.py` judges the four on held-out confusions.
+# UPGMA, as in the dendrograms of the reports.
 METHOD: Method = "average"
 
 
@@ -164,7 +164,10 @@ class ClassTree:
         return self.without(~keep)
 
     def without(self, dropped: np.ndarray) -> "ClassTree":
-        """Return the tree without some inner nodes ((M,) bool, not the root); their children hang from the next above."""
+        """Return the tree without some inner nodes ((M,) bool); their children hang from the next one above.
+
+        The root is never dropped.
+        """
         above = self.parents.copy()
         for node in range(len(self) - 2, -1, -1):
             if dropped[above[node]]:
