@@ -1,8 +1,8 @@
 """What a learned hierarchy is good for, each use with its effect on held-out items: CIFAR-10 and 20 Newsgroups.
 
 Everything is worked out on one half of the items and judged on the other: backing off to superclasses, decisions by
-least expected cost, merges of `suggest`. Which agglomeration makes the best tree is asked of held-out confusions: chosen
-on every other classifier of the zoo of CIFAR-10, judged on the rest.
+least expected cost, merges of `suggest`. Which agglomeration makes the best tree is asked of held-out confusions:
+chosen on every other classifier of the zoo of CIFAR-10, judged on the rest.
 
     python experiments/hierarchy.py --probabilities cifar10_test_probs_label_errors.npy --zoo cifar10_test_top1.npz \
         --newsgroups 20news-bydate.tar.xz --out reports/hierarchy
@@ -76,8 +76,8 @@ def section(
     costs = effects_frame(cost_effects(second, similarity, others, seed=SEED))
     backed, merges = backing_off_frame(judged), merges_frame(merged)
     text = (
-        f"{len(first):,} {item}s to work things out on, {len(second):,} to judge. Merging the {len(merged.each)} pairs of "
-        f"classes that `suggest` lists first leaves {merged.classes} classes: accuracy {merged.before:.3f} before, "
+        f"{len(first):,} {item}s to work things out on, {len(second):,} to judge. Merging the {len(merged.each)} pairs "
+        f"of classes that `suggest` lists first leaves {merged.classes} classes: accuracy {merged.before:.3f} before, "
         f"{merged.expected:.3f} expected, {merged.after:.3f} seen; as many random merges gain {merged.random:.3f}, "
         f"these {merged.gain.value:.3f} [{merged.gain.low:.3f}, {merged.gain.high:.3f}]."
     )

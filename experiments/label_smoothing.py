@@ -8,8 +8,7 @@ three quarters of the training pictures and predicts the rest, of which its thre
     confemb fetch cifar10; confemb fetch cifar10h; confemb fetch wordnet
     nice python experiments/label_smoothing.py --work FOLDER --seeds 5
 
-A stopped run goes on where it was. The networks are small (`--widths 16 32 64`) and trained for three epochs, so that
-fifteen of them take an hour or two on two cores.
+A stopped run goes on where it was. The networks are small (`--widths 16 32 64`) and trained for two epochs.
 """
 
 import argparse
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import confemb
 from confemb.datasets import open_dataset
@@ -29,7 +29,12 @@ from confemb.pipeline.experiment import Experiment, load_experiment
 from confemb.pipeline.run import run_experiment
 from confemb.records.pairs import count_pairs
 from confemb.records.predictions import predictions_from_scores
+from confemb.references import open_reference
+from confemb.reporting.study import Section, Study, write_study
+from confemb.reporting.tables import frame_table
+from confemb.studies.severity import mistake_severity, severities
 from confemb.support.errors import ConfembError
+from confemb.support.manifest import study_manifest
 from confemb.support.progress import Display
 
 SHARE = 0.1
@@ -41,6 +46,7 @@ ARMS = {
 # Of the network whose similarity the labels are smoothed along; none of the networks compared has it.
 OTHER_SEED = 1000
 SIMILARITY = "similarity.csv"
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 def small(experiment: Experiment, seed: int, widths: list[int], training: dict[str, Any]) -> Experiment:
@@ -103,15 +109,97 @@ def accuracy(work: Path, arm: str, seed: int) -> float:
     return confemb.load_predictions(folder_of(work, arm, seed) / "predictions.parquet").accuracy
 
 
+def severities_by() -> dict[str, np.ndarray]:
+    """Return what mistakes are judged by, none of it from these networks: people's votes and WordNet, as ranks."""
+    found = {}
+    for name, reference in (("people", "cifar10h"), ("WordNet", "wordnet:wup")):
+        matrix = open_reference(reference).similarity(CIFAR10)
+        found[name] = severities(matrix.restricted_to(CIFAR10), "rank")
+    return found
+
+
+def measured(work: Path, seeds: int) -> pd.DataFrame:
+    """Return a row for each network: arm, seed, accuracy, and the mean severity of its mistakes by each measure."""
+    rows = []
+    judges = severities_by()
+    for seed in range(seeds):
+        for arm in ARMS:
+            path = folder_of(work, arm, seed) / "predictions.parquet"
+            if not path.is_file():
+                continue
+            found = confemb.load_predictions(path, class_names=CIFAR10)
+            row = {"labels": arm, "seed": seed, "accuracy": found.accuracy}
+            for name, severity in judges.items():
+                row[f"severity ({name})"] = mistake_severity(found, severity, CIFAR10, replicates=2).mean
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def differences(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return how each smoothing differs from labels as they are, seed by seed: mean and 95 % interval (Student's t)."""
+    from scipy.stats import t
+
+    plain, *others = ARMS
+    base = frame[frame["labels"] == plain].set_index("seed")
+    rows = []
+    for arm in others:
+        own = frame[frame["labels"] == arm].set_index("seed")
+        for measure in [name for name in frame.columns if name not in ("labels", "seed")]:
+            change = (own[measure] - base[measure]).dropna()
+            half = float(t.ppf(0.975, len(change) - 1) * change.std(ddof=1) / np.sqrt(len(change)))
+            mean = float(change.mean())
+            rows.append(
+                {
+                    "labels": arm,
+                    "measure": measure,
+                    "seeds": len(change),
+                    "difference": mean,
+                    "low": mean - half,
+                    "high": mean + half,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def study_of(work: Path, seeds: int, widths: list[int], epochs: int) -> Study:
+    frame = measured(work, seeds)
+    changes = differences(frame)
+    means = frame.drop(columns="seed").groupby("labels", sort=False).mean().reset_index()
+    return Study(
+        title="Labels smoothed along the similarity of the classes",
+        description=f"CIFAR-10, networks of widths {widths}, {epochs} epochs, {seeds} seeds.",
+        findings=[
+            f"{row['labels']}, {row['measure']}: {row['difference']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}] from "
+            f"labels as they are, over {row['seeds']} seeds."
+            for row in changes.to_dict("records")
+        ],
+        sections=[
+            Section(
+                "Accuracy and severity of mistakes on the test pictures",
+                "Severity: the share of pairs of classes that are more alike than the two mixed up, by people's votes "
+                "(CIFAR-10H) or WordNet, the mean over the mistakes.",
+                tables=[
+                    frame_table("Means over the seeds", means, digits=4),
+                    frame_table("Less labels as they are, seed by seed", changes, digits=4),
+                ],
+            )
+        ],
+        data={"networks.csv": frame, "differences.csv": changes},
+        manifest=study_manifest(seeds=seeds, widths=widths, epochs=epochs, share=SHARE),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="where the trained networks are kept")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64])
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("reports/label_smoothing"))
     given = parser.parse_args()
     try:
         train_all(given.work, given.seeds, given.widths, given.epochs)
+        print(write_study(study_of(given.work, given.seeds, given.widths, given.epochs), given.out))
     except ConfembError as error:
         raise SystemExit(f"label_smoothing: {error}") from error
 
