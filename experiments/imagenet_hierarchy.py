@@ -195,7 +195,7 @@ def study_of(path: Path, replicates: int, seed: int) -> Study:
         "Mistakes of other classifiers by this tree and by WordNet's",
         f"The tree was found from {len(top) - len(top) // 2} of the classifiers on half of the pictures; judged are "
         f"the other {len(top) // 2} on the other {pictures:,} pictures, the mean over the classifiers. 95 % intervals "
-        "over pictures. The trees differ in depth, so that precision, recall and F compare classifiers, not trees; the rank "
+        "over pictures. The trees differ in depth: precision, recall and F compare classifiers, not trees; the rank "
         "of mistakes (random mistakes: 0.5) and the accuracy at a cut compare trees.",
         tables=[
             Table("Mistakes by tree", "", ["measure", *names_of], rows, "l" + "r" * len(names_of)),
