@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
+from confemb.cli.commands import captions, compare, counting, hierarchy, lab, models, similarities, uses, words
 from confemb.cli.commands import score as scoring
 from confemb.cli.commands.options import (
     ClassNames,
@@ -236,6 +236,7 @@ app.command()(models.retrain)
 app.command(name="models")(models.models)
 app.command()(models.diff)
 app.command()(models.formation)
+app.command()(hierarchy.hierarchy)
 app.command()(uses.suggest)
 app.command()(uses.severity)
 app.command()(uses.costs)
