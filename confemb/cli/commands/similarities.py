@@ -1,7 +1,7 @@
 """The command `similar`: the nearest classes in a finished result."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -53,31 +53,29 @@ def similar(
 
 def first_sentences(folder: Path) -> list[str]:
     """Return what a reader of a finished result must know before its first number, see `caveats`."""
-    from confemb.analysis.caveats import caveats
-    from confemb.result.folder import load_result, open_result
+    from confemb.analysis.caveats import caveats, note_of
+    from confemb.result.folder import read_analysis
     from confemb.stats.seeds import summarise_runs
 
-    result, values = load_result(folder), open_result(folder).values
-    if result.stages["embed"].get("looks_into_classifier", False):
+    record = read_analysis(folder)
+    if record.from_classifier:
         return []
-    agreement = summarise_runs(result.runs).rank_agreement
-    reliability, note = result.uncertainty.reliability, str(values.get("note", ""))
-    return caveats(result.counts, reliability, rank_agreement=agreement, note=note, item=_item(values))
-
-
-def _item(values: dict[str, Any]) -> str:
-    """Return what a manifest says was classified, one of it."""
-    shown = values.get("experiment", values).get("report", {})
-    return str(shown.get("item", "picture"))
+    return caveats(
+        record.counts,
+        record.uncertainty.reliability,
+        rank_agreement=summarise_runs(record.runs).rank_agreement,
+        note=note_of(record.provenance),
+        item=record.item,
+    )
 
 
 def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, float]] | None:
     """Return (class, cosine) of those nearest where the classes are too many for a table of all pairs, else None."""
     from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
     from confemb.records.embedding import EmbeddingRuns
-    from confemb.result.folder import RUNS, open_result
+    from confemb.result.folder import RUNS, check_result
 
-    open_result(folder)
+    check_result(folder)
     runs = EmbeddingRuns.load(folder / RUNS)
     return runs[0].analogy([class_name], top=top) if len(runs.class_names) > MOST_CLASSES_IN_A_TABLE else None
 
@@ -86,12 +84,12 @@ def result_uncertainty(
     folder: Path,
 ) -> "tuple[SimilarityMatrix, dict[Source, SimilarityInterval], TwoValues | None]":
     """Return a finished result's medians, its intervals by source, and both values where its runs form two groups."""
-    from confemb.result.folder import load_result
+    from confemb.result.folder import read_analysis
     from confemb.stats.groups import two_values
     from confemb.stats.seeds import summarise_runs
     from confemb.stats.uncertainty import intervals_by_source
 
-    result = load_result(folder)
+    result = read_analysis(folder)
     summary = summarise_runs(result.runs)
     intervals = intervals_by_source(summary, len(result.runs), result.uncertainty)
     return summary.similarity, intervals, two_values(result.runs, summary.basins)
