@@ -1,19 +1,23 @@
 """The study of coverage: its laws are those it says, and a cell of its table is measured."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from experiments import coverage
+
+@pytest.fixture(scope="module")
+def coverage(load_script):
+    return load_script("coverage")
 
 
-def test_a_law_takes_as_many_pictures_for_another_class_as_it_says():
+def test_a_law_takes_as_many_pictures_for_another_class_as_it_says(coverage):
     for rarity, (error, _) in coverage.RARITIES.items():
         law = coverage.draw_law(8, rarity, np.random.default_rng(0))
         np.testing.assert_allclose(law.sum(axis=1), 1.0)
         np.testing.assert_allclose(np.diag(law), 1 - error)
 
 
-def test_the_shares_of_three_ranks_are_those_of_the_pictures():
+def test_the_shares_of_three_ranks_are_those_of_the_pictures(coverage):
     law = coverage.draw_law(5, "frequent", np.random.default_rng(1))
     pictures, draws = 20_000, np.zeros((5, 5))
     drawn = coverage.draw_pictures(law, pictures, 3, np.random.default_rng(2))
@@ -25,7 +29,7 @@ def test_the_shares_of_three_ranks_are_those_of_the_pictures():
     np.testing.assert_allclose(draws / pictures, wanted, atol=4 * 0.5 / np.sqrt(pictures))
 
 
-def test_a_cell_of_the_table():
+def test_a_cell_of_the_table(coverage):
     row = coverage.measure(coverage.Cell("counts", 6, 1, 100, "frequent", 3))
     assert row["intervals"] == 45
     assert row["coverage"] >= 0.8
@@ -33,8 +37,7 @@ def test_a_cell_of_the_table():
     assert row["no_result"] == 0
 
 
-def test_the_report_says_what_is_outside(tmp_path):
-    pd = pytest.importorskip("pandas")
+def test_the_report_says_what_is_outside(coverage):
     rows = [
         coverage.measure(coverage.Cell("counts", 4, 1, 50, rarity, 2)) | {"coverage": value}
         for rarity, value in (("frequent", 0.95), ("rare", 0.5))
