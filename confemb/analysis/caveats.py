@@ -1,7 +1,6 @@
 """What a reader must know before the first number: what a result does not tell, and how little it may rest on."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -73,11 +72,6 @@ def _of_reliability(reliability: Reliability, rank_agreement: float, item: str) 
             "seeds or an embedder without seeds."
         )
     return found
-
-
-def note_of(provenance: Mapping[str, Any]) -> str:
-    """Return the sentence recorded while an analysis was computed, "" where there is none."""
-    return str(provenance.get("stages", {}).get("embed", {}).get("note", ""))
 
 
 def is_unreliable(reliability: Reliability, rank_agreement: float = float("nan")) -> bool:

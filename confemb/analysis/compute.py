@@ -49,15 +49,15 @@ def compute_analysis(
             class that can get no vector; groups or references with more classes than a table of all pairs has.
     """
     display = display or Display()
+    embedder = make_pair_embedder(options.embedding.name, options.embedding.options)
+    references = check_report(options, counts.class_names)
     counts, note = informative_ranks(counts)
     if counted is not None:
         counted = dataclasses.replace(counted, like=counts)
-    embedder = make_pair_embedder(options.embedding.name, options.embedding.options)
-    references = check_report(options, counts.class_names)
     source = dict(source or {})
     key = stage_key(EMBED, source, options.seed, options.embedding.model_dump(mode="json"))
     runs, facts = embed(counts, embedder, options, display=display)
-    stages = {EMBED: {"key": key, **facts, **noted(note)}}
+    stages = {EMBED: {"key": key, **facts, **({"note": note} if note else {})}}
     measured = measure(counts, runs, predictions, embedder, options, counted=counted, display=display)
     if measured is not None:
         stages[UNCERTAINTY] = {"key": key, **measured[1]}
@@ -99,11 +99,6 @@ def embed(
     with display.bar() as update:
         runs = embed_runs(embedder, counts, seeds, progress=lambda done, total: update("embedding", done, total))
     return runs, embedding_facts(counts, runs, embedder, seconds=time.monotonic() - started)
-
-
-def noted(note: str) -> Facts:
-    """Return the fact that findings begin with a sentence, see `informative_ranks`; none for an empty one."""
-    return {"note": note} if note else {}
 
 
 def embedding_facts(

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from confemb.analysis.compute import UNCERTAINTY, Facts, embed, embedding_facts, measure, noted
+from confemb.analysis.compute import UNCERTAINTY, Facts, embed, embedding_facts, measure
 from confemb.analysis.examples import choose_examples, load_examples, save_examples
 from confemb.analysis.options import AnalysisOptions
 from confemb.analysis.record import AnalysisRecord, Examples, KnownReference
@@ -39,6 +39,7 @@ from confemb.result.folder import (
     RUNS,
     check_kind,
     load_history,
+    provenance_of,
     publish_report,
     read_uncertainty,
 )
@@ -348,7 +349,7 @@ class Run:
         counts.save(self.draft.new(PAIRS))
         runs.save(self.draft.new(RUNS))
         self._known |= {PAIRS: counts, RUNS: runs}
-        self.draft.record("embed", key, [PAIRS, RUNS], **facts, **noted(note))
+        self.draft.record("embed", key, [PAIRS, RUNS], **facts, **({"note": note} if note else {}))
 
     def _embed_classifier(self, embedder: ClassifierEmbedder, counts: PairCounts) -> tuple[EmbeddingRuns, Facts]:
         """Embed the classes of the counts by what the classifier is, rather than by what it predicted."""
@@ -387,7 +388,7 @@ class Run:
             description=self.experiment.description,
             counts=self._counts,
             runs=self._runs,
-            provenance={"stages": {"embed": noted(self.draft.stages["embed"].get("note", ""))}},
+            provenance=provenance_of(self.draft.manifest_values),
             predictions=self._predictions,
             history=self._file(HISTORY, load_history),
             examples=self._file(EXAMPLES, load_examples),

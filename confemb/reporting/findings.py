@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from confemb.analysis.caveats import UNRELIABLE, caveats, confusions, is_unreliable, isolated, note_of
+from confemb.analysis.caveats import UNRELIABLE, caveats, confusions, is_unreliable, isolated
 from confemb.analysis.derived import Analysis
 from confemb.reporting.agreement_table import interval_text
 from confemb.reporting.reliability_table import median_width
@@ -51,7 +51,7 @@ def _first(analysis: Analysis) -> list[str]:
         result.counts,
         result.uncertainty.reliability,
         rank_agreement=analysis.runs.rank_agreement,
-        note=note_of(result.provenance),
+        note=result.note,
         item=result.item,
     )
     alone = isolated(analysis.similarity)

@@ -41,6 +41,8 @@ _DIMENSION_SPLITS = {"deterministic": 5, "seeded": 3}
 FEWEST_FOR_PERCENTILES = 60
 # Beyond, trying dimensions with a seeded embedder would take longer than all else together.
 _MOST_CLASSES_FOR_SEEDED_DIMENSIONS = 30
+# A replicate of 2,000 classes takes some 5 s, and each takes eight times as long for twice as many.
+MOST_CLASSES_MEASURED = 2_000
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,14 @@ def choose_effort(
     """Fill in what was not chosen (None), by what the embedder costs.
 
     For a deterministic embedder 200 replicates, 10 and 5 splits; for a seeded one 20 replicates of two runs, 5 and 3
-    splits, and beyond 30 classes no search for a dimension.
+    splits, and beyond 30 classes no search for a dimension. Beyond `MOST_CLASSES_MEASURED` classes nothing is measured
+    unless it was chosen.
     """
     kind = "deterministic" if runs_of(embedder) == 1 else "seeded"
+    if classes > MOST_CLASSES_MEASURED:
+        pictures, split_halves, dimension_splits = (
+            0 if chosen is None else chosen for chosen in (pictures, split_halves, dimension_splits)
+        )
     if dimension_splits is None and kind == "seeded" and classes > _MOST_CLASSES_FOR_SEEDED_DIMENSIONS:
         dimension_splits = 0
     return Effort(

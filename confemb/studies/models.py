@@ -175,9 +175,9 @@ def jackknife_errors(
             halves = split_halves(
                 [one.where(kept) for one in classifiers],
                 measure,
-                **options,
+                **options,  # type: ignore[arg-type]
                 splits=splits,
-                seed=seed,  # type: ignore[arg-type]
+                seed=seed,
             )
         except ConfembError:
             return np.full((len(classifiers), len(classifiers)), np.nan)
