@@ -8,7 +8,6 @@ import numpy as np
 
 from confemb.records.similarity import SimilarityMatrix
 
-
 # Optimal leaf ordering takes time in proportion to the third power of the classes, or the fourth.
 MOST_ORDERED = 1_500
 
@@ -44,8 +43,8 @@ class Seriation:
 def seriate(similarity: SimilarityMatrix) -> Seriation:
     """Order the classes by optimal leaf ordering (Bar-Joseph et al. 2001) of average linkage.
 
-    Which end comes first is free: the end nearer to the first class comes first. Beyond `MOST_ORDERED` classes, of which
-    an optimal order would take minutes to hours, the leaves stand as the linkage has them.
+    Which end comes first is free: the end nearer to the first class comes first. Beyond `MOST_ORDERED` classes
+    the leaves stand as the linkage has them: an optimal order would take minutes to hours.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
     from scipy.spatial.distance import squareform
