@@ -2,15 +2,18 @@
 
 import errno
 import io
+import logging
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
+from confemb.cli.commands import score as scoring
 from confemb.cli.commands.options import (
     ClassNames,
     ExperimentName,
@@ -21,6 +24,8 @@ from confemb.cli.commands.options import (
     given_paths,
 )
 from confemb.cli.commands.printing import note, say, say_text
+from confemb.cli.commands.reading import reads, with_classes
+from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.support.errors import ConfembError, one_of, shown, unknown_name, visible
 from confemb.support.output_folder import check_output
 from confemb.support.ranges import MOST_DIMENSIONS, MOST_REPLICATES, MOST_SEED, MOST_SEEDS
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
 # What typer makes of a KeyboardInterrupt.
 _INTERRUPTED = STATUS[signal.SIGINT]
 # The class of all that is wrong with arguments; it has no public name in every version of typer.
-_UsageError = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
+_UsageError: type[Exception] = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 
 app = typer.Typer(
     name="confemb",
@@ -102,14 +107,18 @@ def predict(
 
 
 app.command()(counting.count)
+app.command()(scoring.score)
 
 
 @app.command()
+@reads()
 def embed(
     predictions: Annotated[
         str,
         typer.Argument(
-            metavar="PREDICTIONS", help="Parquet, CSV, NPZ, a confusion matrix (CSV) or counts; - reads stdin."
+            metavar="PREDICTIONS",
+            help="CSV, TSV, JSON lines, Parquet, Arrow, NPZ (also .gz, .zst), a confusion matrix (CSV) or counts; - "
+            "reads stdin.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The result folder.")],
@@ -153,11 +162,11 @@ def embed(
     ] = None,
     title: Annotated[str | None, typer.Option(help="The report's heading. Default: the file's name.")] = None,
     item: Annotated[str, typer.Option(help="What was classified, one of it: picture, text, ...")] = "picture",
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Embed the classes of any classifier from its predictions."""
     from confemb.analysis.options import AnalysisOptions, ReportOptions, load_groups
     from confemb.embedders.options import DEFAULT_EMBEDDER, embedder_options
-    from confemb.records.class_cells import load_class_names
     from confemb.records.options import PairOptions
     from confemb.records.prediction_files import load_pairs
     from confemb.result import analyze_counts
@@ -175,7 +184,7 @@ def embed(
         weighting=one_of("--weighting", weighting, "count", "probability"),
         temperature=temperature,
     )
-    names = None if classes is None else load_class_names(classes)
+    names, reading = with_classes(classes, reading)
     standard_input = predictions == "-"
     name = "standard input" if standard_input else visible(Path(predictions).name)
     options = AnalysisOptions(
@@ -189,7 +198,9 @@ def embed(
         report=ReportOptions(groups={} if groups is None else load_groups(groups), reference=reference, item=item),
     )
     with unchanged(None if standard_input else predictions) as digest:
-        counts, found = load_pairs(predictions, class_names=names, k=k, **pairs.model_dump(exclude={"k"}))
+        counts, found = load_pairs(
+            predictions, options=reading, class_names=names, k=k, **pairs.model_dump(exclude={"k"})
+        )
         replicates = None if found is not None or standard_input else load_replicates(predictions)
     if counts.k == 1 and embedder in ("skipgram", "directed"):
         note(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
@@ -306,12 +317,15 @@ def main(stopping: Stopping | None = None) -> None:
     if stopping is None:
         stopping = Stopping()
         stopping.listen()
+    _print_notes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal of another encoding shows what it has no letter for by its number.
             stream.reconfigure(errors="backslashreplace")
     try:
         _refuse_empty(sys.argv[1:])
+        # Orbax's, where a command is interrupted: typer lets go of them before it says so.
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
         status = app(prog_name="confemb", standalone_mode=False)
         if status == _INTERRUPTED:
             _stopped(stopping)
@@ -338,6 +352,27 @@ def main(stopping: Stopping | None = None) -> None:
             _fail(f"cannot write the output: {error.strerror}.", 2)
         said = visible(" ".join(f"{type(error).__name__}: {error}".split()))
         _fail(f"{said} (this is a failure of confemb; --debug shows where)", 1)
+
+
+class _Notes(logging.Handler):
+    """Prints what is said of an input, each sentence once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a note on stderr."""
+        if (text := record.getMessage()) not in self._said:
+            self._said.add(text)
+            note(text)
+
+
+def _print_notes() -> None:
+    log = logging.getLogger("confemb")
+    for handler in [one for one in log.handlers if isinstance(one, _Notes)]:
+        log.removeHandler(handler)
+    log.addHandler(_Notes())
 
 
 def _open_closed_streams() -> None:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 import scipy.sparse
 
-from confemb.records.class_cells import positions
+from confemb.records.cell_rules import positions
 from confemb.records.pair_weights import MILLIONTH, Weighting, count_codes, millionths
 from confemb.records.predictions import Predictions, check_class_names, check_indices, check_k
 from confemb.support.errors import ConfembError, one_of, quoted_list
@@ -262,12 +262,14 @@ def pairs_from_confusions(
     *,
     self_pairs: SelfPairs = "keep",
     missing_classes: MissingClasses = "error",
+    shares: bool = False,
 ) -> PairCounts:
     """Take a confusion matrix as the counts of the most probable class (k = 1).
 
     Args:
         confusions: (K, K) whole numbers of at least 0: rows true, columns predicted.
         class_names: the K class names.
+        shares: whether they are shares of the true classes, from 0 to 1, of which millionths are counted.
         self_pairs, missing_classes: as in `count_pairs`.
 
     Raises:
@@ -275,6 +277,8 @@ def pairs_from_confusions(
     """
     confusions = np.asarray(confusions)
     size = len(class_names)
+    if shares:
+        confusions = np.rint(confusions / MILLIONTH).astype(np.int64)
     if confusions.shape != (size, size) or confusions.dtype.kind not in "iu" or (confusions < 0).any():
         raise ConfembError(
             f"a confusion matrix of {size} classes must hold ({size}, {size}) whole numbers of at least 0, "
@@ -282,7 +286,8 @@ def pairs_from_confusions(
         )
     true, predicted = np.nonzero(confusions)
     columns = [true, predicted, np.zeros_like(true), confusions[true, predicted]]
-    return _select_pairs(tuple(class_names), 1, self_pairs, missing_classes, columns)
+    unit = MILLIONTH if shares else 1.0
+    return _select_pairs(tuple(class_names), 1, self_pairs, missing_classes, columns, unit=unit)
 
 
 def _select_pairs(
@@ -337,8 +342,8 @@ def _from_cells(
     cells.sum_duplicates()
     true = np.repeat(np.arange(len(names), dtype=np.int32), np.diff(cells.indptr))
     predicted, rank = (part.astype(np.int32) for part in np.divmod(cells.indices, k))
-    columns = map(frozen, (true, predicted, rank, cells.data.astype(np.int64)))
-    return PairCounts(names, k, self_pairs, *columns, unit, shards)
+    true, predicted, rank, counted = map(frozen, (true, predicted, rank, cells.data.astype(np.int64)))
+    return PairCounts(names, k, self_pairs, true, predicted, rank, counted, unit, shards)
 
 
 class PairSum:

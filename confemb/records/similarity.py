@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from confemb.records.class_cells import parse_csv
+from confemb.records.class_cells import decimal_points, parse_csv, sniff_delimiter
 from confemb.records.predictions import check_class_names
+from confemb.records.square_tables import check_similarities
 from confemb.support.cells import csv_cells, plain_cell
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import read_text, write_text
@@ -42,7 +43,9 @@ class SimilarityMatrix:
             if array.shape != (len(names), len(names)):
                 raise ConfembError(f"similarities have shape {array.shape}, but there are {len(names)} classes.")
             if not np.allclose(array, array.T, atol=1e-6, equal_nan=True):
-                raise ConfembError("similarities must be symmetric.")
+                raise ConfembError(
+                    "similarities must be symmetric; if this is a confusion matrix, embed it with `confemb embed`."
+                )
             object.__setattr__(self, what, held(array))
 
     def index(self, class_name: str) -> int:
@@ -111,10 +114,21 @@ class SimilarityMatrix:
         write_text(path, "\n".join(rows) + "\n")
 
     @classmethod
-    def load_matrix(cls, path: str | os.PathLike[str]) -> "SimilarityMatrix":
-        """Read a square CSV; raises ConfembError where header and index differ or a cell is no number."""
+    def load_matrix(cls, path: str | os.PathLike[str], *, kind: str | None = None) -> "SimilarityMatrix":
+        """Read a square CSV.
+
+        Args:
+            path: the file, class names as header and first column; empty cells are not known.
+            kind: "similarity" or "distance" (read as 1 - distance); None: similarities, unless they look otherwise.
+
+        Raises:
+            ConfembError: header and index that differ, a cell that is no number, values that are not symmetric or
+                that look like distances and are not said to be.
+        """
         where = os.fspath(path)
-        first, *rows = parse_csv(read_text(path), where=where, skip_blanks=False)
+        text = read_text(path)
+        rows = parse_csv(text, where=where, skip_blanks=False, delimiter=sniff_delimiter(text))
+        first, *rows = decimal_points(rows, delimiter=sniff_delimiter(text))
         header, index = ([plain_cell(name) for name in names] for names in (first[1:], [row[0] for row in rows]))
         if header != index:
             raise ConfembError(f"{path}: its header and its first column must name the same classes in the same order.")
@@ -127,7 +141,8 @@ class SimilarityMatrix:
         if np.isinf(values).any():
             raise ConfembError(f"{path} holds a similarity that is not finite: mend it, or leave the cell empty.")
         try:
-            return cls(values, tuple(header))
+            found = cls(values, tuple(header))
+            return cls(check_similarities(found.values, header, kind), tuple(header))
         except ConfembError as error:
             raise ConfembError(f"{path}: {error}") from error
 

@@ -59,13 +59,21 @@ class WordVectors:
 
     def __contains__(self, word: object) -> bool:
         """Tell whether a word has a vector."""
-        return word in self._index
+        return self.known(word) is not None
+
+    def known(self, word: object) -> str | None:
+        """Return a word as it stands among the words, where blanks are underscores; None for an unknown one."""
+        if not isinstance(word, str) or word in self._index:
+            return word if isinstance(word, str) else None
+        joined = "_".join(word.split())
+        return joined if joined in self._index else None
 
     def index(self, word: str) -> int:
         """Return a word's row; raises ConfembError, with the nearest known word, for an unknown one."""
-        if word not in self._index:
+        known = self.known(word)
+        if known is None:
             raise self._unknown(word)
-        return self._index[word]
+        return self._index[known]
 
     def _unknown(self, word: str) -> ConfembError:
         if len(self) <= MOST_LISTED:
@@ -123,7 +131,7 @@ class WordVectors:
         if not np.isfinite(norm) or norm == 0:
             raise ConfembError(f"the vector has no direction: its length is {norm}.")
         cosines = self.units @ (vector / norm)
-        left_out = {self._index[word] for word in without if word in self._index}
+        left_out = {self._index[known] for word in without if (known := self.known(word)) is not None}
         wanted = min(len(self), top + len(left_out))
         # Only the nearest are put in order.
         near = np.argpartition(-cosines, wanted - 1)[:wanted] if wanted < len(self) else np.arange(len(self))

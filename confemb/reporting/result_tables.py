@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from confemb.analysis.caveats import isolated
 from confemb.analysis.derived import Analysis, source_name
 from confemb.reporting.agreement_table import agreement_tables
 from confemb.reporting.reliability_table import reliability_table
@@ -93,7 +94,10 @@ def column_tables(analysis: Analysis) -> list[ColumnTable]:
     names = analysis.class_names
     if not analysis.whole:
         every = range(len(names))
+        alone = set(isolated(analysis.similarity))
         lists = neighbour_columns(analysis, every, NEIGHBOURS)
+        # What would stand there is the order of the class names.
+        lists = [[] if name in alone else column for name, column in zip(names, lists, strict=True)]
         return [ColumnTable("The ten nearest classes of every class", list(zip(names, lists, strict=True)))]
     index = {name: i for i, name in enumerate(names)}
     parts = [

@@ -231,7 +231,7 @@ def _read(manifest: Manifest) -> AnalysisRecord:
         description=description,
         counts=PairCounts.load(folder / PAIRS),
         runs=runs,
-        provenance=_provenance(values),
+        provenance=provenance_of(values),
         predictions=None if predictions is None else load_predictions(predictions, keep=ALL_CLASSES),
         history=None if history is None else load_history(history),
         examples=None if examples is None else load_examples(examples),
@@ -250,7 +250,7 @@ def read_uncertainty(find: Callable[[str], Path | None]) -> Uncertainty:
     return Uncertainty.load(files[0].parent, [path.name for path in files]) if files else Uncertainty()
 
 
-def _provenance(values: Mapping[str, Any]) -> dict[str, Any]:
+def provenance_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a manifest says beyond the fields of an analysis, without the hashes of the files that hold it."""
     own = ("confemb", "title", "description", "report", WRITTEN)
     said = {key: value for key, value in values.items() if key not in own}

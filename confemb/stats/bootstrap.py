@@ -27,7 +27,11 @@ RUNS_OF_A_SEEDED_EMBEDDER = 2
 
 
 class Resampling(Protocol):
-    """Something that can be drawn anew: single pictures, or the cells of a confusion matrix."""
+    """Something that can be resampled: single pictures, or the cells of a confusion matrix."""
+
+    def whole(self) -> PairCounts:
+        """Return the counts of everything that is drawn from."""
+        ...
 
     def replicate(self, number: int) -> PairCounts:
         """Return the counts of bootstrap replicate `number`, of those classes only that have pictures in it."""
@@ -63,6 +67,10 @@ class PictureResampling:
         """Raise ConfembError where the pictures cannot be counted so, see `count_pairs`."""
         object.__setattr__(self, "hashes", picture_hashes(self.predictions))
         self._count(np.ones(len(self.predictions), np.int64))
+
+    def whole(self) -> PairCounts:
+        """Return the counts of all pictures."""
+        return self._count(np.ones(len(self.predictions), np.int64))
 
     def replicate(self, number: int) -> PairCounts:
         """Return the counts of one replicate, see `poisson_weights`."""
@@ -115,6 +123,10 @@ class CellResampling:
                 "only a confusion matrix (k = 1, whole counts) can be drawn anew without its pictures; "
                 "give the predictions."
             )
+
+    def whole(self) -> PairCounts:
+        """Return the confusion matrix itself."""
+        return self.counts
 
     def replicate(self, number: int) -> PairCounts:
         """Return the counts of one replicate: each cell from the Poisson distribution with its count as the mean."""

@@ -134,7 +134,7 @@ def similar(
     among: Annotated[str, typer.Option(help="Of which part: train, validation, test, or all.")] = "all",
 ) -> None:
     """Print the captions most like a sentence, or the pictures most like a picture, with their cosines."""
-    from confemb.datasets.image_folder import SUFFIXES
+    from confemb.datasets.picture_files import SUFFIXES
     from confemb.support.files import is_there
 
     loaded = _space(space)

@@ -7,10 +7,13 @@ import typer
 
 from confemb.cli.commands.options import ClassNames, PairedClasses, given_paths
 from confemb.cli.commands.printing import note, say
+from confemb.cli.commands.reading import reads, with_classes
+from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.support.output_folder import refuse_input
 from confemb.support.ranges import MOST_REPLICATES, MOST_SEED
 
 
+@reads()
 def count(
     shards: Annotated[
         list[str],
@@ -31,11 +34,11 @@ def count(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws them.")] = 0,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Count the pairs of many predictions, shard by shard in bounded memory, or add up counts."""
     import numpy as np
 
-    from confemb.records.class_cells import load_class_names
     from confemb.stats.counting import common_replicates, count_replicates, count_shards, held_replicates
     from confemb.support.errors import ConfembError, one_of
     from confemb.support.progress import Display
@@ -44,7 +47,7 @@ def count(
     if out.suffix != ".npz":
         raise ConfembError(f"--out is {out}: give a file with the suffix .npz.")
     refuse_input(out, [*shards, *given_paths(classes)])
-    names = None if classes is None else load_class_names(classes)
+    names, reading = with_classes(classes, reading)
     if bootstraps is None:
         held = held_replicates(shards)
         bootstraps, seed = common_replicates(held)
@@ -54,6 +57,7 @@ def count(
                 "out; count the predictions of all with the same --bootstraps and --seed."
             )
     options: Any = {"k": k, "class_names": names, "weighting": counting, "temperature": temperature}
+    options |= {"options": reading}
     with Display().bar() as update:
         if bootstraps:
             found = count_replicates(shards, replicates=bootstraps, seed=seed, **options, progress=update)

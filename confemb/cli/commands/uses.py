@@ -7,6 +7,8 @@ import typer
 
 from confemb.cli.commands.options import ClassNames, ExperimentName, Overrides, given_paths
 from confemb.cli.commands.printing import say, say_text
+from confemb.cli.commands.reading import reads, with_classes
+from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.support.output_folder import check_output, refuse_input
 from confemb.support.ranges import MOST_SEED
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from confemb.records.similarity import SimilarityMatrix
 
 
+@reads(squares=False)
 def suggest(
     result: Annotated[str, typer.Argument(metavar="RESULT", help="A result folder, or a file of predictions.")],
     out: Annotated[
@@ -33,10 +36,10 @@ def suggest(
     ] = None,
     most: Annotated[int, typer.Option(min=1, help="How many pairs of classes to list.")] = 20,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws the halves that classes are split on.")] = 0,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Suggest classes to merge, classes to split and pictures to label again, with the evidence."""
     from confemb.datasets.predicted_pictures import open_pictures, split_learned_from, unlearned
-    from confemb.records.class_cells import load_class_names
     from confemb.records.prediction_files import ALL_CLASSES
     from confemb.reporting.study import write_study
     from confemb.result.model_files import load_classifier
@@ -49,8 +52,8 @@ def suggest(
         raise ConfembError("give the folder of the report with --out: the predictions are no result folder.")
     check_output(out or path / "suggestions", inputs=[*([] if out is None else [result]), *given_paths(classes)])
     experiment = Manifest(path).values.get("experiment") if path.is_dir() else None
-    names = None if classes is None else load_class_names(classes)
-    predictions = load_classifier(result, class_names=names, split=split, keep=ALL_CLASSES)
+    names, reading = with_classes(classes, reading)
+    predictions = load_classifier(result, class_names=names, split=split, keep=ALL_CLASSES, options=reading)
     learned_from = split_learned_from(experiment)
     if split is None:
         predictions, learned = unlearned(predictions, learned_from)
@@ -75,6 +78,7 @@ def suggest(
         say(f"no example pictures: {missing}")
 
 
+@reads()
 def severity(
     predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="A result folder or a predictions file.")],
     similarities: Annotated[
@@ -88,9 +92,9 @@ def severity(
     ] = False,
     split: Annotated[str | None, typer.Option(help="Only the pictures of one split, as test.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws the bootstrap.")] = 0,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Tell how bad a classifier's mistakes are: how unlike the true class is the one it predicted."""
-    from confemb.records.class_cells import load_class_names
     from confemb.references import open_reference
     from confemb.references.wordnet import class_synsets
     from confemb.references.wordnet_database import reading_wordnet
@@ -101,11 +105,11 @@ def severity(
     scaled = one_of("--scale", scale, "given", "rank")
     if not similarities and not wordnet_height:
         raise ConfembError("say under which similarity: --similarity RESULT_OR_REFERENCE, or --wordnet-height.")
-    names = None if classes is None else load_class_names(classes)
-    found = load_classifier(predictions, class_names=names, split=split)
+    names, reading = with_classes(classes, reading)
+    found = load_classifier(predictions, class_names=names, split=split, options=reading)
     measures: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
     for name in similarities or []:
-        matrix = open_reference(name).similarity(found.class_names)
+        matrix = open_reference(name, kind=reading.kind).similarity(found.class_names)
         measures[name] = severities(matrix, scaled), matrix.class_names
     if wordnet_height:
         with reading_wordnet() as wordnet:
@@ -122,6 +126,7 @@ def severity(
             say(f"  {one.left_out:,} pictures left out: their class or the predicted one is not known there")
 
 
+@reads(tables=False)
 def costs(
     similarity: Annotated[
         str, typer.Argument(metavar="RESULT", help="A result folder, a square CSV, or a reference: confemb list.")
@@ -130,6 +135,7 @@ def costs(
     classes: Annotated[
         str | None, typer.Option(help="For a reference without classes of its own: class names, as in embed.")
     ] = None,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Write what each mistake costs, from 0 to 1, by how unlike the two classes are."""
     import numpy as np
@@ -140,7 +146,7 @@ def costs(
     from confemb.support.errors import ConfembError
 
     refuse_input(out, [similarity, *given_paths(classes)])
-    reference = open_reference(similarity)
+    reference = open_reference(similarity, kind=reading.kind)
     names = reference.class_names if classes is None else load_class_names(classes)
     if names is None:
         raise ConfembError(f"the reference {similarity!r} has no classes of its own; give them with --classes.")
