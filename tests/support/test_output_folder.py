@@ -14,7 +14,8 @@ from confemb.support.files import write_text
 from confemb.support.output_folder import check_output, known_files, output_folder, refuse_input
 
 ROOT = Path(__file__).parents[2]
-REPORTS = sorted(path.parent for path in (ROOT / "reports").rglob("manifest.json"))
+MANIFESTS = {path.parent: json.loads(path.read_text()) for path in (ROOT / "reports").rglob("manifest.json")}
+REPORTS = sorted(folder for folder, values in MANIFESTS.items() if "confemb" in values)
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +108,13 @@ def test_committed_reports_are_recognised(tmp_path, report):
     # From now on every file is known.
     assert before <= known_files(json.loads((folder / "manifest.json").read_text()))
     assert {"report.html", "tables.md"} <= known
+
+
+def test_folders_that_scripts_have_written_are_no_results(tmp_path):
+    """Those of experiments/newsgroups_embeddings.py and visual_words.py; no command writes over them."""
+    for report in sorted(set(MANIFESTS) - set(REPORTS)):
+        with pytest.raises(ConfembError, match="no confemb manifest"):
+            check_output(shutil.copytree(report, tmp_path / report.name))
 
 
 def test_inputs_within_the_folder_are_refused(tmp_path, monkeypatch):
