@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from confemb.records.cell_rules import encode_classes
-from confemb.records.column_names import choose_columns, has_predictions
+from confemb.records.column_names import choose_columns
 from confemb.records.prediction_tables import of_second, predictions_of_table, scored_predictions
 from confemb.records.predictions import Predictions, check_class_names, label_sets
 from confemb.records.read_options import DEFAULT, ReadOptions
@@ -44,14 +44,14 @@ def parse_parquet(
 
 
 def small_square(data: bytes) -> Table | None:
-    """Return the table in a Parquet file's bytes if it may be square; None where it has columns of predictions."""
+    """Return the table in a Parquet file's bytes if it may be square; None where it has too many rows for that."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         names = file.schema_arrow.names
-        if has_predictions(names) or repeated(names) or not 0 < file.metadata.num_rows <= len(names):
+        if repeated(names) or not 0 < file.metadata.num_rows <= len(names):
             return None
         return table_of_columns(file.read())
     except (pa.ArrowException, OSError):

@@ -262,7 +262,7 @@ def table_of_columns(table: Any) -> Table:
 
 def square_rows(table: Table) -> list[list[str]] | None:
     """Return a table that is not text as the rows of a square one, class names first; None where it is none."""
-    if has_predictions(table.header) or len(table.header) < 2:
+    if len(table.header) < 2:
         return None
     try:
         columns = {name: table.read(name) for name in table.header}
@@ -270,7 +270,7 @@ def square_rows(table: Table) -> list[list[str]] | None:
         return None
     texts = [name for name, column in columns.items() if column.dtype.kind == "O"]
     others = [name for name in columns if name not in texts]
-    if len(texts) != 1 or not others or len(columns[texts[0]]) > len(columns):
+    if len(texts) != 1 or not others or len(columns[texts[0]]) > len(columns) or has_predictions(others):
         return None
     corner = "" if texts[0].startswith("__index_level") else texts[0]
     body = zip(*(columns[name].tolist() for name in (texts[0], *others)), strict=True)
