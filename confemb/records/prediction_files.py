@@ -16,7 +16,7 @@ from confemb.records.cell_rules import positions
 from confemb.records.column_names import has_predictions
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import MissingClasses, PairCounts, SelfPairs, count_pairs, pairs_from_confusions
-from confemb.records.prediction_formats import parse_npz, parse_parquet
+from confemb.records.prediction_formats import parse_npz, parse_parquet, small_square
 from confemb.records.prediction_tables import OTHER, predictions_of_table
 from confemb.records.predictions import Predictions, check_class_names, check_k
 from confemb.records.read_options import DEFAULT, ReadOptions
@@ -28,6 +28,7 @@ from confemb.records.table_files import (
     ZIP_MAGIC,
     Table,
     format_of,
+    square_rows,
     table_of_arrow,
     table_of_json,
     table_of_json_lines,
@@ -194,9 +195,10 @@ def load_pairs(
         if weighting != "count":
             raise ConfembError(f"{where} is a confusion matrix and has no probabilities to weigh pairs by.")
         assert content.table is not None
-        assert content.table.rows is not None
+        rows = content.table.rows or square_rows(content.table)
+        assert rows is not None
         with naming_file(where):
-            confusions, names, shares = read_confusions(content.table.rows, class_names, options)
+            confusions, names, shares = read_confusions(rows, class_names, options)
             confusions = confusions if shares else confusions.astype(np.int64)
             return pairs_from_confusions(
                 confusions, names, self_pairs=self_pairs, missing_classes=missing_classes, shares=shares
@@ -294,14 +296,23 @@ def _read(path: str | os.PathLike[str]) -> _Content:
     if form == "arrow":
         with naming_file(where):
             return _Content(where, form, b"", table_of_arrow(data, where))
+    if form == "parquet":
+        with naming_file(where):
+            return _Content(where, form, data, small_square(data))
     return _Content(where, form, data, None)
 
 
 def _is_matrix(content: _Content, options: ReadOptions) -> bool:
     if options.label_column or options.top_columns or options.prob_columns:
         return False
+    if content.table is not None and content.table.rows is None:
+        return square_rows(content.table) is not None
     rows = None if content.table is None else content.table.rows
     return rows is not None and (is_square(rows) or not has_predictions(rows[0]))
+
+
+def _square(content: _Content) -> bool:
+    return content.table is not None and content.table.rows is not None and is_square(content.table.rows)
 
 
 def _load_predictions(
@@ -309,15 +320,14 @@ def _load_predictions(
 ) -> Predictions:
     with naming_file(content.where, lines=content.table is not None and content.table.lines):
         given = None if class_names is None else tuple(check_class_names(class_names))
-        if content.table is not None:
-            rows = content.table.rows
-            if rows is not None and is_square(rows) and _is_matrix(content, options):
-                raise ConfembError(
-                    "a confusion matrix holds no single predictions: `confemb embed` and `load_pairs` read it."
-                )
-            predictions = predictions_of_table(content.table, given, keep=keep, options=options)
-        elif content.form == "parquet":
+        if _is_matrix(content, options) and (_square(content) or content.table is None or content.table.rows is None):
+            raise ConfembError(
+                "a confusion matrix holds no single predictions: `confemb embed` and `load_pairs` read it."
+            )
+        if content.form == "parquet":
             predictions = parse_parquet(content.data, given, options, keep=keep)
+        elif content.table is not None:
+            predictions = predictions_of_table(content.table, given, keep=keep, options=options)
         else:
             predictions = parse_npz(content.data, given, keep, options)
         if predictions.top_probs is not None:
