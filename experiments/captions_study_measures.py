@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 import confemb
+from confemb.records.imagenet import imagenet_classes
 from confemb.references import KnownSimilarities, Reference, open_reference
 from confemb.references.comparison import compare
 from confemb.reporting.tables import Table
@@ -242,6 +243,6 @@ def _imagenet(predictions: Path) -> confemb.SimilarityMatrix:
     """Return the similarities of ImageNet's classes from a ResNet-50's five most probable classes."""
     with np.load(predictions, allow_pickle=False) as file:
         labels, top = file["labels"], file["resnet50"]
-    names = tuple(c.name for c in confemb.imagenet_classes())
+    names = tuple(c.name for c in imagenet_classes())
     counts = confemb.count_pairs(confemb.Predictions(labels, top, None, names), k=top.shape[1])
     return confemb.Diffusion().embed(counts, seed=0).cosine()

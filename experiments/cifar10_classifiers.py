@@ -26,10 +26,12 @@ import pandas as pd
 
 import confemb
 from confemb.records.options import PairOptions
+from confemb.records.similarity import agreement
 from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.style import FAINT, group_colour, new_figure
 from confemb.reporting.tables import frame_table, number
 from confemb.result.model_files import load_many
+from confemb.stats.seeds import rank_correlations, summarise_runs
 from confemb.studies.models import counts_measure, split_halves
 from confemb.studies.models_report import compare_models, models_study
 from confemb.support.files import read_bytes, sha256_file
@@ -95,7 +97,7 @@ def reliability_by_pairs(
             row[what] = float(halves.whole_reliability[0])
         row["pairs never confused"] = int((values[i] == 0).sum())
         similarity = confemb.count_similarity(confemb.count_pairs(one, k=1))
-        row["agreement with people"] = confemb.agreement(similarity, people).spearman
+        row["agreement with people"] = agreement(similarity, people).spearman
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -110,7 +112,7 @@ def learning_curve(network: confemb.Predictions, *, draws: int = 20, seed: int =
             parts = [network.where(order[:pictures]), network.where(order[pictures : 2 * pictures])]
             for name, (k, weighting) in READINGS.items():
                 halves = [counts_measure(confemb.count_pairs(part, k=k, weighting=weighting)) for part in parts]
-                found[name].append(confemb.rank_correlations(np.stack(halves))[0, 1])
+                found[name].append(rank_correlations(np.stack(halves))[0, 1])
         rows.append({"pictures": pictures} | {name: float(np.mean(values)) for name, values in found.items()})
     return pd.DataFrame(rows)
 
@@ -126,8 +128,8 @@ def readings_frame(network: confemb.Predictions, people: confemb.SimilarityMatri
             {
                 "reading": name,
                 "reliability": float(halves.whole_reliability[0]),
-                "agreement with people": confemb.agreement(similarity, people).spearman,
-                "agreement with the probabilities": confemb.agreement(similarity, mass).spearman,
+                "agreement with people": agreement(similarity, people).spearman,
+                "agreement with the probabilities": agreement(similarity, mass).spearman,
             }
         )
     return pd.DataFrame(rows)
@@ -149,13 +151,13 @@ def seeds_frame(
         for one in members:
             counts = confemb.count_pairs(one, k=k)
             runs = confemb.embedders.embed_runs(confemb.SkipGram(), counts, range(SEEDS))
-            summaries.append(confemb.summarise_runs(runs))
+            summaries.append(summarise_runs(runs))
         rows.append(
             {
                 "skip-gram of": name,
                 "two seeds agree at": float(np.median([one.rank_agreement for one in summaries])),
                 "agreement with people": float(
-                    np.median([confemb.agreement(one.similarity, people).spearman for one in summaries])
+                    np.median([agreement(one.similarity, people).spearman for one in summaries])
                 ),
             }
         )
@@ -210,7 +212,7 @@ def study_of(
     with_people = by_pairs["agreement with people"]
     top_1, mass = readings.iloc[0], readings.iloc[-1]
     needed = pictures_as_good(curve, "top-1 counts", float(curve.iloc[-1]["probabilities"]))
-    errors = confemb.rank_correlations(np.stack([by_pairs["errors"], by_pairs["all pairs"]]).astype(float))[0, 1]
+    errors = rank_correlations(np.stack([by_pairs["errors"], by_pairs["all pairs"]]).astype(float))[0, 1]
     often, rarely = (number(float(by_pairs[what].median())) for what in ("often confused", "rarely confused"))
     times = needed / curve.iloc[-1]["pictures"]
     findings = [

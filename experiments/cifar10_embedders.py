@@ -64,6 +64,7 @@ from confemb.reporting.study import Section, Study, StudyFigure, write_study
 from confemb.reporting.style import FAINT, MUTED, group_colour, new_figure
 from confemb.reporting.tables import frame_table, number
 from confemb.result.folder import PREDICTIONS
+from confemb.stats.seeds import rank_correlations
 from confemb.studies.retraining import prediction_interval
 from confemb.support.files import sha256_file
 from confemb.support.manifest import study_manifest
@@ -153,7 +154,7 @@ def odd_pairs(
             "highest": np.max(ranks, axis=0)[order],
         }
     )
-    between = confemb.rank_correlations(np.stack(ranks))[np.triu_indices(len(ranks), k=1)]
+    between = rank_correlations(np.stack(ranks))[np.triu_indices(len(ranks), k=1)]
     return float(stats.spearmanr(mean, wanted).statistic), float(between.sum() / max(len(between), 1)), frame
 
 

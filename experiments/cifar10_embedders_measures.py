@@ -15,10 +15,12 @@ from confemb.embedders import ClassifierEmbedder, embed_runs, make_embedder, mak
 from confemb.pipeline.classifier_sources import classifier_source
 from confemb.pipeline.experiment import Experiment
 from confemb.pipeline.training_stage import WEIGHTS
+from confemb.records.similarity import agreement
 from confemb.references.cifar10h import canonical_labels
 from confemb.result.model_files import load_classifier
 from confemb.stats.bootstrap import PictureResampling
 from confemb.stats.reliability import split_half
+from confemb.stats.seeds import summarise_runs
 from confemb.support.files import read_bytes
 from confemb.support.manifest import Manifest
 from confemb.support.progress import Display
@@ -109,7 +111,7 @@ def agreements(
     similarity: confemb.SimilarityMatrix, references: dict[str, confemb.SimilarityMatrix]
 ) -> dict[str, float]:
     """Return the Spearman correlation with each reference, over the pairs it knows."""
-    return {name: confemb.agreement(similarity, reference).spearman for name, reference in references.items()}
+    return {name: agreement(similarity, reference).spearman for name, reference in references.items()}
 
 
 def measure(network: Network, references: dict[str, confemb.SimilarityMatrix]) -> list[dict[str, Any]]:
@@ -138,7 +140,7 @@ def measure(network: Network, references: dict[str, confemb.SimilarityMatrix]) -
                 row
                 | agreements(similarity, references)
                 | {
-                    "seeds": 1.0 if steady else confemb.summarise_runs(runs).rank_agreement,
+                    "seeds": 1.0 if steady else summarise_runs(runs).rank_agreement,
                     "halves": float("nan") if halves is None else halves.mean,
                     "whole": float("nan") if halves is None else halves.corrected,
                 }

@@ -28,13 +28,16 @@ import numpy as np
 import pandas as pd
 
 import confemb
+from confemb.analysis.options import AnalysisOptions
 from confemb.datasets import Dataset
 from confemb.embedders import embed_runs
 from confemb.embedders.options import EmbedderOptions
 from confemb.reporting import style
 from confemb.reporting.tables import frame_to_markdown, interval, number
 from confemb.reporting.write import save_figure
-from confemb.result.folder import embed_predictions
+from confemb.result import analyze_counts
+from confemb.result.folder import save_analysis, writing
+from confemb.stats.seeds import rank_correlations
 from confemb.support.files import make_folder, write_text
 from confemb.support.progress import Display
 
@@ -201,7 +204,7 @@ def kept_order(found: dict[str, np.ndarray], names: tuple[str, ...]) -> pd.DataF
     """Return how far each condition orders the pairs that are no partners as single objects do (Spearman, medians)."""
     values = {what: np.median(pair_values(each, names, other_pairs(names)), axis=0) for what, each in found.items()}
     alone = values[condition(None)]
-    agreement = [confemb.rank_correlations(np.stack([alone, each]))[0, 1] for each in values.values()]
+    agreement = [rank_correlations(np.stack([alone, each]))[0, 1] for each in values.values()]
     return pd.DataFrame({"pictures": list(values), "spearman_with_one_object": agreement})
 
 
@@ -324,26 +327,25 @@ def run(weights: Path, pictures: int, draws: int, out: Path, display: Display) -
         counts[condition(share)] = np.mean(plain, axis=0)
     assert reported is not None
     summary = summarise(found, counts, names)
-    text = embed_predictions(
-        confemb.count_pairs(reported, k=K),
-        reported,
-        EmbedderOptions(seeds=20, dim=DIM, epochs=EPOCHS),
-        out,
+    options = AnalysisOptions(
         seed=SEED,
+        embedding=EmbedderOptions(seeds=20, dim=DIM, epochs=EPOCHS),
         title="Two objects in a picture: classes that are shown together",
         description="Two CIFAR-10 pictures side by side; in half of them two partners meet (dog and automobile, cat "
         "and airplane, deer and ship, bird and truck, frog and horse), in the others any two classes. Each true class "
         "is paired with each of the four most probable ones, with weight 1/2.",
-        source={
-            "dataset": reported.dataset,
-            "classifier": "fast_cnn of experiment fast_cifar10, on the whole picture",
-            "pictures": pictures,
-            "planted": [" – ".join(pair) for pair in PARTNERS],
-            "planted share": REPORTED,
-            "seed": SEED,
-        },
-        display=display,
     )
+    source = {
+        "dataset": reported.dataset,
+        "classifier": "fast_cnn of experiment fast_cifar10, on the whole picture",
+        "pictures": pictures,
+        "planted": [" – ".join(pair) for pair in PARTNERS],
+        "planted share": REPORTED,
+        "seed": SEED,
+    }
+    with writing(out) as draft:
+        result = analyze_counts(confemb.count_pairs(reported, k=K), reported, options, source=source, display=display)
+        text = save_analysis(result, draft, display=display)
     write_text(out / "planted_pairs.csv", summary.round(4).to_csv(index=False, lineterminator="\n"))
     write_text(out / "planted_pairs.md", page(summary, kept_order(found, names), facts))
     with style.figure_style():

@@ -19,7 +19,9 @@ from typing import Any
 import pandas as pd
 
 import confemb
+from confemb.networks.pretrained.models import load_pretrained
 from confemb.records.word_vectors import WordVectors
+from confemb.references.wordnet_database import open_wordnet
 from confemb.reporting.study import Section, Study, write_study
 from confemb.reporting.tables import frame_table
 from confemb.spaces.lab.analogies import load_analogies, score_analogies
@@ -67,7 +69,7 @@ class Network:
 
     def activations(self) -> NetworkActivations:
         if self._opened is None:
-            self._opened = NetworkActivations(confemb.load_pretrained(self.weights), layer=self.layer)
+            self._opened = NetworkActivations(load_pretrained(self.weights), layer=self.layer)
         return self._opened
 
 
@@ -165,7 +167,7 @@ def study(given: argparse.Namespace) -> Study:
             ("pictures", given.pictures),
         )
     )
-    glove, wordnet = WordVectors.load(given.glove), confemb.open_wordnet(given.wordnet)
+    glove, wordnet = WordVectors.load(given.glove), open_wordnet(given.wordnet)
     words, _ = label_words(glove, topics(wordnet, glove.words))
     classes, _ = open_labelled(given.result)
     parts: dict[str, Examination] = {}

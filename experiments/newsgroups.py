@@ -25,11 +25,14 @@ import numpy as np
 import pandas as pd
 
 import confemb
+from confemb.analysis.options import AnalysisOptions, ReportOptions
 from confemb.embedders import embed_runs
 from confemb.embedders.options import EmbedderOptions
 from confemb.reporting.tables import frame_to_markdown
-from confemb.result.folder import RUNS, embed_predictions
-from confemb.support.files import make_folder, write_text
+from confemb.result import analyze_counts
+from confemb.result.folder import save_analysis, writing
+from confemb.stats.seeds import nearest_in_group, summarise_runs
+from confemb.support.files import write_text
 from confemb.support.progress import Display
 
 # What the newsgroups' names say, religion put together from three hierarchies. misc.forsale stands alone.
@@ -158,8 +161,8 @@ def nearest_shares(
     counts: confemb.PairCounts, runs: confemb.EmbeddingRuns, groups: dict[str, list[str]]
 ) -> dict[str, float]:
     """Return the share of classes whose nearest is of their group: over the seeds, by counts, by chance."""
-    each = [confemb.nearest_in_group(runs[i].cosine(), groups).share for i in range(len(runs))]
-    plain = confemb.nearest_in_group(confemb.count_similarity(counts), groups)
+    each = [nearest_in_group(runs[i].cosine(), groups).share for i in range(len(runs))]
+    plain = nearest_in_group(confemb.count_similarity(counts), groups)
     return {
         "classes": plain.classes,
         "median": float(np.median(each)),
@@ -184,7 +187,7 @@ def compare_settings(predictions: confemb.Predictions) -> pd.DataFrame:
 
 def nearest_table(counts: confemb.PairCounts, runs: confemb.EmbeddingRuns) -> pd.DataFrame:
     """Return each class with its nearest, by the median over the seeds and by the plain counts."""
-    similarity, plain = confemb.summarise_runs(runs).similarity, confemb.count_similarity(counts)
+    similarity, plain = summarise_runs(runs).similarity, confemb.count_similarity(counts)
     rows = []
     for name in counts.class_names:
         (nearest, cosine), by_counts = similarity.ranked(name)[0], plain.ranked(name)[0][0]
@@ -230,34 +233,31 @@ def main() -> None:
         posts = fetch() if given.archive is None else read_archive(given.archive)
         predictions = predict(posts, k=max(OTHER_K), display=display)
         counts = confemb.count_pairs(predictions, k=K)
-        summary = embed_predictions(
-            counts,
-            predictions,
-            EmbedderOptions(seeds=SEEDS, dim=DIM, epochs=EPOCHS),
-            make_folder(given.out),
-            seed=SEED,
+        options = AnalysisOptions(
             title="How a text classifier sees the 20 Newsgroups",
             description="TF-IDF and a linear classifier read the posts without headers, footers and quotes; each post "
             "is predicted by a classifier that was not fitted on it.",
-            groups=SUBJECTS,
-            item="post",
-            source={
-                "dataset": predictions.dataset,
-                "classifier": predictions.classifier,
-                "folds": FOLDS,
-                "seed": SEED,
-                "posts": len(posts.texts),
-                "empty posts dropped": len(posts.texts) - len(predictions),
-                "accuracy": round(predictions.accuracy, 4),
-            },
-            display=display,
+            seed=SEED,
+            embedding=EmbedderOptions(seeds=SEEDS, dim=DIM, epochs=EPOCHS),
+            report=ReportOptions(groups=SUBJECTS, item="post"),
         )
-        runs = confemb.EmbeddingRuns.load(given.out / RUNS)
+        source = {
+            "dataset": predictions.dataset,
+            "classifier": predictions.classifier,
+            "folds": FOLDS,
+            "seed": SEED,
+            "posts": len(posts.texts),
+            "empty posts dropped": len(posts.texts) - len(predictions),
+            "accuracy": round(predictions.accuracy, 4),
+        }
+        with writing(given.out) as draft:
+            result = analyze_counts(counts, predictions, options, source=source, display=display)
+            summary = save_analysis(result, draft, display=display)
         settings = compare_settings(predictions)
         write_text(given.out / "nearest_group.csv", settings.round(4).to_csv(index=False))
         write_text(
             given.out / "nearest_group.md",
-            findings(settings, nearest_table(counts, runs), len(posts.texts), predictions),
+            findings(settings, nearest_table(counts, result.runs), len(posts.texts), predictions),
         )
     except confemb.ConfembError as error:
         raise SystemExit(f"newsgroups: {error}") from error

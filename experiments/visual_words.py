@@ -51,6 +51,9 @@ import visual_words_judgements as judging
 import visual_words_translation as translating
 from visual_words_report import draw, page
 
+from confemb.networks.pretrained.models import load_pretrained
+from confemb.records.imagenet import imagenet_classes
+
 SETS = ("EN-SIMLEX-999", "EN-WS-353-ALL", "EN-WS-353-SIM", "EN-MEN-TR-3k", "EN-RG-65")
 
 
@@ -134,11 +137,11 @@ def measure(
     if activations is None and not all((work / f"{name}.bin").exists() for name in sources):
         from confemb.spaces.words.activations import NetworkActivations
 
-        activations = NetworkActivations(confemb.load_pretrained(weights), layer=layer)
+        activations = NetworkActivations(load_pretrained(weights), layer=layer)
     photos, drawings, pictures = (
         cached_vectors(source, activations, work / f"{name}.bin") for name, source in sources.items()
     )
-    classes = ["_".join(c.name.split()) for c in confemb.imagenet_classes()]
+    classes = ["_".join(c.name.split()) for c in imagenet_classes()]
     of_class = photos.restricted_to(classes).vectors
     single = translating.by_class(pictures)
     translated, each = translating.translation(photos, single)

@@ -11,8 +11,10 @@ import numpy as np
 
 import confemb
 from confemb.embedders import embed_runs
+from confemb.records.imagenet import imagenet_classes
 from confemb.records.word_vectors import WordVectors
 from confemb.spaces.words.judgements import Judgements, rank_agreement
+from confemb.stats.seeds import rank_correlations
 
 CONFUSED, DIM, SEEDS = "resnet50", 50, 3
 # A word above more classes than these ("object", "animal") is nothing one could picture.
@@ -55,7 +57,7 @@ def class_lemmas(path: Path) -> list[list[str]]:
     try:
         with open(path, encoding="utf-8", newline="") as file:
             found = {row["wnid"]: row["synset"].split(";") for row in csv.DictReader(file)}
-        return [found[c.wnid] for c in confemb.imagenet_classes()]
+        return [found[c.wnid] for c in imagenet_classes()]
     except (OSError, KeyError) as error:
         raise confemb.ConfembError(f"{path} does not hold the lemmas of ImageNet's 1,000 classes: {error}.") from error
 
@@ -75,7 +77,7 @@ def above_lexicon(wordnet: Any, words: set[str]) -> Lexicon:
     from confemb.references.wordnet_database import noun_of_sense
 
     under: dict[Any, set[int]] = defaultdict(set)
-    for row, each in enumerate(confemb.imagenet_classes()):
+    for row, each in enumerate(imagenet_classes()):
         noun = noun_of_sense(wordnet, each.sense_key)
         for synset in set() if noun is None else {above for path in noun.hypernym_paths() for above in path}:
             under[synset].add(row)
@@ -126,7 +128,7 @@ def classes_agree(visual: np.ndarray, confused: np.ndarray, *, seed: int = 0, dr
         one, other = rows[one[apart]], rows[other[apart]]
         if len(one) < 3:
             return float("nan")
-        return float(confemb.rank_correlations(np.stack([ours[one, other], theirs[one, other]]))[0, 1])
+        return float(rank_correlations(np.stack([ours[one, other], theirs[one, other]]))[0, 1])
 
     drawn = [spearman(generator.integers(0, size, size)) for _ in range(draws)]
     found = spearman(np.arange(size))
@@ -155,7 +157,7 @@ def confusion_vectors(path: Path, classifier: str) -> np.ndarray:
             labels, wnids, top = file["labels"], file["wnids"], file[classifier]
     except (OSError, ValueError, KeyError) as error:
         raise confemb.ConfembError(f"{path} holds no predictions of {classifier}: {error}.") from error
-    classes = confemb.imagenet_classes()
+    classes = imagenet_classes()
     if wnids.tolist() != [c.wnid for c in classes]:
         raise confemb.ConfembError(f"{path}: its wnids must be those of ImageNet's 1,000 classes in index order.")
     counts = confemb.count_pairs(confemb.Predictions(labels, top, None, tuple(c.name for c in classes)), k=top.shape[1])

@@ -16,6 +16,7 @@ from confemb.datasets import DATASETS
 from confemb.embedders import EMBEDDERS
 from confemb.networks import CLASSIFIERS
 from confemb.references import REFERENCE_FILES, REFERENCES
+from confemb.support.moved_names import MOVED
 
 PACKAGE = Path(confemb.__file__).parent
 PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
@@ -76,7 +77,7 @@ def test_every_part_of_the_package_is_a_room():
     entries = {path.name for path in PACKAGE.iterdir() if not path.name.startswith(("__pycache__", "."))}
     files = {name for name in entries if "." in name}
     assert entries - files == set(ROOMS)
-    assert files == {"__init__.py", "__main__.py", "py.typed"}
+    assert files == {"__init__.py", "__init__.pyi", "__main__.py", "py.typed"}
     assert len(ROOMS) <= 16
 
 
@@ -116,9 +117,8 @@ def lint(root: Path) -> subprocess.CompletedProcess:
         "from confemb.cli import main",
         "def late():\n    from confemb.pipeline import run\n",
         "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from confemb.networks import Network\n",
-        "import confemb\n",
     ],
-    ids=["as it is", "at the top", "late", "for type checkers", "the front page"],
+    ids=["as it is", "at the top", "late", "for type checkers"],
 )
 def test_imports_run_one_way(planted, tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "confemb", ignore=shutil.ignore_patterns("__pycache__"))
@@ -128,6 +128,23 @@ def test_imports_run_one_way(planted, tmp_path):
     done = lint(tmp_path)
     assert done.returncode == (planted is not None), done.stdout
     assert ("planted" in done.stdout) == (planted is not None)
+
+
+def of_the_front_page(source: str) -> list[str]:
+    """Return the names that a module takes from the front page, through which every room is reached."""
+    nodes = list(ast.walk(ast.parse(source)))
+    whole = [alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names if alias.name == "confemb"]
+    taken = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.module == "confemb"]
+    return whole + [alias.name for n in taken for alias in n.names if alias.name not in ROOMS]
+
+
+def test_no_room_goes_through_the_front_page():
+    assert of_the_front_page("import confemb\n\ndef f():\n    from confemb import compare, stats\n") == [
+        "confemb",
+        "compare",
+    ]
+    for name, path in MODULES.items():
+        assert of_the_front_page(path.read_text(encoding="utf-8")) == [], name
 
 
 def upward_names(room: str, targets: dict[str, str]) -> list[str]:
@@ -179,20 +196,22 @@ def test_heavy_libraries_are_imported_late(start):
         assert not top & HEAVY, f"{start} loads {module}, which imports {sorted(top & HEAVY)} at its top"
 
 
-def test_every_public_name_is_there():
-    assert set(confemb.__all__) == {*confemb._MODULES, "__version__"}
+def test_the_front_page_is_one_page():
+    names = set(confemb.__all__) - set(ROOMS)
+    assert 30 <= len(names) <= 42
     for name in confemb.__all__:
         assert getattr(confemb, name) is not None
-    assert set(confemb.__all__) <= set(dir(confemb))
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    assert set(confemb.__all__) - {"__version__"} <= set(dir(confemb))
+    assert set(ROOMS) <= set(confemb.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
         confemb.nothing  # noqa: B018
 
 
-def test_type_checkers_see_the_same_names():
-    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
-    block = next(node for node in tree.body if isinstance(node, ast.If))
-    seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert seen == confemb._MODULES
+@pytest.mark.parametrize("name", MOVED)
+def test_names_that_left_the_front_page_say_where_they_are(name):
+    with pytest.warns(DeprecationWarning, match=rf"confemb\.{name} is now {MOVED[name]}\.{name}"):
+        assert getattr(confemb, name) is not None
+    assert name not in confemb.__all__
 
 
 def test_the_version_is_the_packages():

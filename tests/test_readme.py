@@ -67,7 +67,8 @@ def test_an_experiment_on_other_pictures_keeps_nothing_of_cifar10(tmp_path):
     assert (report.groups, report.references) == ({}, [])
 
 
-def test_python_runs():
+def test_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     class_names = ["cat", "dog", "horse", "truck"]
     labels = np.repeat(np.arange(4), 50)
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), size=200)

@@ -1,11 +1,11 @@
-"""Everything a report says, worked out once from a `Result`."""
+"""Everything a report says, worked out once from an `AnalysisRecord`."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from confemb.analysis.clustering import Cluster, Seriation, find_clusters, seriate
-from confemb.analysis.record import KnownReference, Result
+from confemb.analysis.record import AnalysisRecord, KnownReference, NamedReference
 from confemb.embedders.counts import count_similarity
 from confemb.records.similarity import Agreement, SimilarityMatrix
 from confemb.references.comparison import AssessedAgreement, assess_agreement
@@ -47,7 +47,7 @@ class ReferenceAgreement:
         runs: agreement of each run by itself, or None where too few pairs are known.
     """
 
-    reference: KnownReference
+    reference: KnownReference | NamedReference
     similarity: AssessedAgreement
     counts: AssessedAgreement
     runs: RunAgreement | None
@@ -72,7 +72,7 @@ class Analysis:
         accuracy: one row for each split, and one for all where there are several.
     """
 
-    result: Result
+    result: AnalysisRecord
     runs: RunSummary
     intervals: dict[Source, SimilarityInterval]
     two_values: TwoValues | None
@@ -118,7 +118,7 @@ class Analysis:
         return [(int(rows[p]), int(columns[p])) for p in order]
 
 
-def analyse(result: Result) -> Analysis:
+def analyse(result: AnalysisRecord) -> Analysis:
     """Work out everything the report says.
 
     Raises:
@@ -156,7 +156,7 @@ def analyse(result: Result) -> Analysis:
     )
 
 
-def _accuracy(result: Result) -> list[Accuracy]:
+def _accuracy(result: AnalysisRecord) -> list[Accuracy]:
     """Return top-1 and top-k accuracy for each split, then for all pictures where there are several."""
     predictions = result.predictions
     if predictions is None:

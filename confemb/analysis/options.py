@@ -1,10 +1,13 @@
-"""What a report shows: the section [report] of an experiment."""
+"""How an analysis is made, and what its report shows (the section [report] of an experiment)."""
 
 import os
 from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from confemb.embedders.options import EmbedderOptions
+from confemb.records.options import PairOptions
+from confemb.stats.options import UncertaintyOptions
 from confemb.support.files import read_bytes
 from confemb.support.settings import Section, explain, parse_toml
 
@@ -31,6 +34,21 @@ class ReportOptions(Section):
 def reference_names(reference: str | list[str] | None) -> list[str]:
     """Return the names that `reference`, one or several or none, stands for."""
     return [reference] if isinstance(reference, str) else list(reference or [])
+
+
+class AnalysisOptions(Section):
+    """How pair counts become an analysis: everything but the counts themselves.
+
+    `seed` is the first embedding seed; it also seeds the bootstrap. `title` and `description` head the report.
+    """
+
+    title: str = ""
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    pairs: PairOptions = PairOptions()
+    embedding: EmbedderOptions = EmbedderOptions()
+    uncertainty: UncertaintyOptions = UncertaintyOptions()
+    report: ReportOptions = ReportOptions()
 
 
 def load_groups(path: str | os.PathLike[str]) -> dict[str, list[str]]:

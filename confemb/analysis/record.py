@@ -1,5 +1,6 @@
-"""`Result`: everything a report is made from."""
+"""One analysis as a plain record: what was counted and embedded, and everything a report is made from."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from confemb.records.embedding import EmbeddingRuns
 from confemb.records.pairs import PairCounts
 from confemb.records.predictions import Predictions, check_indices
 from confemb.records.similarity import SimilarityMatrix
-from confemb.references import NoiseCeiling
+from confemb.references import NoiseCeiling, left_out, open_reference
 from confemb.stats.uncertainty import Uncertainty
 from confemb.support.errors import ConfembError
 
@@ -58,24 +59,73 @@ class KnownReference:
         similarity: its similarities of those classes that it knows.
         ceiling: how well it agrees with itself, where that is known.
         left_out: the result's classes that it does not know.
+        name: what it is opened by, see `confemb.references.open_reference`; empty where it cannot be opened again.
     """
 
     title: str
     similarity: SimilarityMatrix
     ceiling: NoiseCeiling | None = None
     left_out: tuple[str, ...] = ()
+    name: str = ""
+
+    @classmethod
+    def of(cls, name: str, class_names: Sequence[str]) -> "KnownReference":
+        """Return what the reference `name` says of some classes; raises ConfembError as `open_reference`."""
+        reference = open_reference(name)
+        similarity = reference.similarity(class_names)
+        missing = tuple(left_out(class_names, similarity))
+        return cls(reference.title, similarity, reference.noise_ceiling(class_names), missing, name)
+
+
+@dataclass(frozen=True)
+class NamedReference:
+    """A reference of a result that was opened: looked up when it is asked for, since its data may not be there.
+
+    What it says is that of `KnownReference.of`; asking raises ConfembError where that does.
+
+    Attributes:
+        name: see `confemb.references.open_reference`.
+        class_names: the result's classes.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+
+    @functools.cached_property
+    def _known(self) -> KnownReference:
+        return KnownReference.of(self.name, self.class_names)
+
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        return self._known.title
+
+    @property
+    def similarity(self) -> SimilarityMatrix:
+        """Its similarities of those classes that it knows."""
+        return self._known.similarity
+
+    @property
+    def ceiling(self) -> NoiseCeiling | None:
+        """How well it agrees with itself, where that is known."""
+        return self._known.ceiling
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The result's classes that it does not know."""
+        return self._known.left_out
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Result:
-    """One result: what was counted and embedded, and all that is known about how.
+class AnalysisRecord:
+    """One analysis: what was counted and embedded, and all that is known about how.
 
     Attributes:
         title: the report's heading.
         description: one or two sentences under it.
         counts: the pair counts; their class names are the result's.
         runs: the embeddings of those pairs, one for each seed.
-        manifest: JSON-able: configuration, seeds, versions, data fingerprint, accuracies, times.
+        provenance: JSON-able: where the items came from, and for each stage its settings, versions, times.
         predictions: the classifier's predictions, where there were any.
         history: the training history, columns epoch, train_loss, train_accuracy, test_loss,
             test_accuracy (NaN where not measured) and seconds.
@@ -92,12 +142,12 @@ class Result:
     description: str
     counts: PairCounts
     runs: EmbeddingRuns
-    manifest: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
     predictions: Predictions | None = None
     history: "pd.DataFrame | None" = None
     examples: Examples | None = None
     groups: dict[str, list[str]] = field(default_factory=dict)
-    references: "Sequence[KnownReference]" = ()
+    references: "Sequence[KnownReference | NamedReference]" = ()
     uncertainty: Uncertainty = field(default_factory=Uncertainty)
     item: str = "picture"
     deterministic: bool = False
@@ -123,20 +173,3 @@ class Result:
     def reference_name(self) -> str:
         """What the first reference is called in a sentence."""
         return self.references[0].title if self.references else "the reference"
-
-
-@dataclass(frozen=True, eq=False)
-class Embedded:
-    """What a result folder says of its embedding.
-
-    Attributes:
-        stages: the manifest's stages.
-        counts: the pairs.
-        runs: their embeddings.
-        uncertainty: what was measured of it.
-    """
-
-    stages: dict[str, Any]
-    counts: PairCounts
-    runs: EmbeddingRuns
-    uncertainty: Uncertainty

@@ -109,8 +109,11 @@ def embed(
     weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
     temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
     embedder: Annotated[
-        str, typer.Option(help="How pairs become vectors: confemb list embedders; skipgram is the paper's.")
-    ] = "diffusion",
+        str | None,
+        typer.Option(
+            help="How pairs become vectors: confemb list embedders; skipgram is the paper's. Default: diffusion."
+        ),
+    ] = None,
     dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
     option: Annotated[
         list[str] | None,
@@ -136,57 +139,59 @@ def embed(
     item: Annotated[str, typer.Option(help="What was classified, one of it: picture, text, ...")] = "picture",
 ) -> None:
     """Embed the classes of any classifier from its predictions."""
-    from confemb.analysis.options import load_groups
-    from confemb.embedders.options import embedder_options
+    from confemb.analysis.options import AnalysisOptions, ReportOptions, load_groups
+    from confemb.embedders.options import DEFAULT_EMBEDDER, embedder_options
     from confemb.records.class_cells import load_class_names
     from confemb.records.options import PairOptions
     from confemb.records.prediction_files import load_pairs
-    from confemb.result.folder import embed_predictions
+    from confemb.result import analyze_counts
+    from confemb.result.folder import save_analysis, writing
     from confemb.stats.count_replicates import CountedResampling, load_replicates
     from confemb.stats.options import UncertaintyOptions
-    from confemb.support.files import sha256_file
+    from confemb.support.files import unchanged
+    from confemb.support.progress import Display
 
-    weigh_by = one_of("--weighting", weighting, "count", "probability")
-    names = None if classes is None else load_class_names(classes)
-    counts, found = load_pairs(
-        predictions,
-        class_names=names,
-        k=k,
+    embedder = embedder or DEFAULT_EMBEDDER
+    pairs = PairOptions(
         self_pairs=one_of("--self-pairs", self_pairs, "keep", "drop"),
         missing_classes=one_of("--missing-classes", missing_classes, "error", "drop"),
-        weighting=weigh_by,
+        weighting=one_of("--weighting", weighting, "count", "probability"),
         temperature=temperature,
     )
+    names = None if classes is None else load_class_names(classes)
+    standard_input = predictions == "-"
+    name = "standard input" if standard_input else visible(Path(predictions).name)
+    options = AnalysisOptions(
+        title=visible(title or "") or f"Class similarities from {name}",
+        seed=seed,
+        pairs=pairs,
+        embedding=embedder_options(embedder, seeds, option or [], dim=dim),
+        uncertainty=UncertaintyOptions(pictures=bootstraps)
+        if bootstraps != 0
+        else UncertaintyOptions(pictures=0, split_halves=0, dimension_splits=0),
+        report=ReportOptions(groups={} if groups is None else load_groups(groups), reference=reference, item=item),
+    )
+    with unchanged(None if standard_input else predictions) as digest:
+        counts, found = load_pairs(predictions, class_names=names, k=k, **pairs.model_dump(exclude={"k"}))
+        replicates = None if found is not None or standard_input else load_replicates(predictions)
     if counts.k == 1 and embedder in ("skipgram", "directed"):
         _warn(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
-    standard_input = predictions == "-"
-    replicates = None if found is not None or standard_input else load_replicates(predictions)
     if found is None and replicates is None and counts.k > 1 and bootstraps != 0:
         _warn(
             f"counts alone do not tell which pairs are of one {item}, so no interval is given for other {item}s; "
             "confemb count --bootstraps 200 counts what that needs."
         )
-    name = "standard input" if standard_input else visible(Path(predictions).name)
-    source = {"file": name} if standard_input else {"file": name, "sha256": sha256_file(predictions)}
-    counting = {"missing_classes": missing_classes, "weighting": weighting, "temperature": temperature}
-    summary = embed_predictions(
-        counts,
-        found,
-        embedder_options(embedder, seeds, option or [], dim=dim),
-        out,
-        seed=seed,
-        title=visible(title or "") or f"Class similarities from {name}",
-        groups=None if groups is None else load_groups(groups),
-        references=reference or [],
-        item=item,
-        pairs=PairOptions(weighting=weigh_by, temperature=temperature),
-        uncertainty=UncertaintyOptions(pictures=bootstraps)
-        if bootstraps != 0
-        else UncertaintyOptions(pictures=0, split_halves=0, dimension_splits=0),
-        counted=None if replicates is None else CountedResampling(replicates, counts, names),
-        source=source | counting,
-    )
-    typer.echo(summary)
+    source = {"file": name} if digest is None else {"file": name, "sha256": digest}
+    with writing(out) as draft:
+        result = analyze_counts(
+            counts,
+            found,
+            options,
+            counted=None if replicates is None else CountedResampling(replicates, counts, names),
+            source=source | {"missing_classes": missing_classes, "weighting": weighting, "temperature": temperature},
+            display=Display(),
+        )
+        typer.echo(save_analysis(result, draft, display=Display()))
 
 
 @app.command()

@@ -5,6 +5,9 @@ from typing import Any
 from confemb.support.errors import ConfembError
 from confemb.support.settings import PluginSection, PositiveInt, key_and_value
 
+# What `confemb embed` and `confemb.analyze` use; experiments say theirs.
+DEFAULT_EMBEDDER = "diffusion"
+
 
 class EmbedderOptions(PluginSection):
     """Which embedder, over how many seeds (`seed`, `seed` + 1, ...), and its own options (`dim`, `order`, ...)."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from confemb.analysis.options import AnalysisOptions
 from confemb.embedders import make_pair_embedder
 from confemb.pipeline.predictions_experiment import PredictionsExperiment, PredictionsSection
 from confemb.records.class_cells import load_class_names
@@ -9,7 +10,8 @@ from confemb.records.pairs import count_pairs
 from confemb.records.prediction_files import DEFAULT_KEEP, classes_to_keep
 from confemb.records.predictions import Predictions, check_k
 from confemb.reporting.study import write_study
-from confemb.result.folder import embed_predictions
+from confemb.result import analyze_counts
+from confemb.result.folder import save_analysis, writing
 from confemb.result.model_files import load_classifiers, pool
 from confemb.studies.models import join_pictures
 from confemb.studies.models_report import compare_models, models_study
@@ -48,22 +50,24 @@ def run_predictions(experiment: PredictionsExperiment, folder: Path, *, display:
             raise ConfembError(f"the classifier {name!r} cannot give a file its name: call it by letters and digits.")
     together = pool(found, k=section.k) if several else next(iter(found.values()))
     hashes = {Path(path).name: sha256_file(path) for path in experiment.predictions.paths if Path(path).is_file()}
-    summary = embed_predictions(
-        count_pairs(together, **section.model_dump()),
-        together,
-        experiment.embedding,
-        folder,
-        seed=experiment.seed,
+    options = AnalysisOptions(
         title=experiment.title,
         description=experiment.description,
-        groups=experiment.report.groups,
-        references=experiment.report.references,
-        item=experiment.report.item,
+        seed=experiment.seed,
         pairs=section,
+        embedding=experiment.embedding,
         uncertainty=experiment.uncertainty,
-        source={"files": hashes, "settings": experiment.model_dump(mode="json", exclude_none=True)},
-        display=display,
+        report=experiment.report,
     )
+    with writing(folder) as draft:
+        result = analyze_counts(
+            count_pairs(together, **section.model_dump()),
+            together,
+            options,
+            source={"files": hashes, "settings": experiment.model_dump(mode="json", exclude_none=True)},
+            display=display,
+        )
+        summary = save_analysis(result, draft, display=display)
     if not several:
         return summary
     display.stage(f"each of {len(found)} classifiers")

@@ -6,15 +6,20 @@ run that was stopped goes on at the first stage that is not done, training at it
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from confemb.analysis.compute import UNCERTAINTY, Facts, embed, embedding_facts, measure
+from confemb.analysis.examples import choose_examples, load_examples, save_examples
+from confemb.analysis.options import AnalysisOptions
+from confemb.analysis.record import AnalysisRecord, Examples, KnownReference
 from confemb.classifiers.classification import classify_datasets
 from confemb.datasets import Dataset, open_dataset
 from confemb.datasets.hold_out import NeverPredicting, without_classes
-from confemb.embedders import ClassifierEmbedder, make_embedder
+from confemb.embedders import ClassifierEmbedder, is_deterministic, make_embedder
 from confemb.networks.training.distributed import ALONE, Team
 from confemb.pipeline.classifier_sources import TrainedHere, WithWeights, classifier_source
 from confemb.pipeline.experiment import Experiment
@@ -25,16 +30,28 @@ from confemb.records.pairs import PairCounts, count_pairs
 from confemb.records.prediction_files import load_predictions, save_predictions
 from confemb.records.predictions import Predictions, check_k
 from confemb.references import open_reference
-from confemb.result.folder import EXAMPLES, PAIRS, PREDICTIONS, RUNS, embed_counts, record_embedding, write_draft_report
-from confemb.result.uncertainty_stage import measure_chance
+from confemb.result.folder import (
+    EXAMPLES,
+    HISTORY,
+    PAIRS,
+    PREDICTIONS,
+    RUNS,
+    check_kind,
+    load_history,
+    publish_report,
+    read_uncertainty,
+)
 from confemb.support.draft import Draft
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
+from confemb.support.files import make_folder
 from confemb.support.locks import alone_in
 from confemb.support.manifest import stage_key, versions
 from confemb.support.progress import Display
 
 Stage = Literal["train", "predict", "embed", "uncertainty", "report"]
 STAGES: tuple[Stage, ...] = ("train", "predict", "embed", "uncertainty", "report")
+
+T = TypeVar("T")
 
 EPOCH_PREDICTIONS = "predictions_epoch_{:03}.parquet"
 
@@ -82,8 +99,7 @@ class Run:
         self.folder = folder
         self.display = display
         self.draft = Draft(folder)
-        if "source" in self.draft.values:
-            raise ConfembError(f"{folder} holds the result of `confemb embed`; choose another folder with --out.")
+        check_kind(self.draft, experiment=True)
         # Made first of all: a misspelt option must not come out after an hour of training.
         self.embedder = make_embedder(experiment.embedding.name, experiment.embedding.options)
         with display.bar() as update:
@@ -100,6 +116,8 @@ class Run:
         if held_out:
             self.learned = {split: without_classes(dataset, held_out) for split, dataset in self.learned.items()}
         self._check()
+        # By file: what this run's stages made, handed on from stage to stage.
+        self._known: dict[str, Any] = {}
 
     def up_to(self, until: Stage) -> str:
         """Run every stage up to `until` that is not done, and return what to print."""
@@ -117,7 +135,7 @@ class Run:
         for stage in STAGES[: STAGES.index(until) + 1]:
             if stage == "report":
                 draft.keep_rest(but=STAGES)
-                summary = write_draft_report(draft, display=self.display)
+                summary = publish_report(self._result(), draft, display=self.display)
                 draft.discard()
                 return summary
             if stage == "train" and not self.source.needs_training:
@@ -146,6 +164,20 @@ class Run:
             return None
         key = self._keys(self._dumped())["train"]
         return None if self.draft.reuse("train", key) else (self._training(), key)
+
+    @property
+    def options(self) -> AnalysisOptions:
+        """How the predictions become an analysis."""
+        one = self.experiment
+        return AnalysisOptions(
+            title=one.title,
+            description=one.description,
+            seed=one.seed,
+            pairs=one.pairs,
+            embedding=one.embedding,
+            uncertainty=one.uncertainty,
+            report=one.report,
+        )
 
     def _dumped(self) -> dict[str, Any]:
         """Return the experiment without what is not set, so that an option added to confemb leaves results valid."""
@@ -210,9 +242,6 @@ class Run:
         self._training().train(key)
 
     def _predict(self, key: str) -> None:
-        from confemb.analysis.examples import choose_examples, save_examples
-        from confemb.analysis.record import Examples
-
         experiment = self.experiment
         splits = [self.datasets[split] for split in self.predicted]
         self.display.stage(f"predict: {sum(len(split) for split in splits):,} pictures")
@@ -221,6 +250,7 @@ class Run:
         weights = shared_weights(self.draft, self.team) if self.source.needs_training else None
         predictions = self._classify(weights)
         save_predictions(predictions, self.draft.new(PREDICTIONS))
+        self._known[PREDICTIONS] = predictions
         by_split = {split.split: part for split, part in zip(splits, _parts(predictions, splits), strict=True)}
         # Pictures the classifier did not learn from show best what it makes of new ones.
         shown = next((s for s in splits if s.split != experiment.dataset.train), splits[0])
@@ -233,6 +263,7 @@ class Run:
                 shown.images[rows], picked.labels, picked.top_classes, picked.top_probs, shown.ids[rows]
             )
             save_examples(examples, self.draft.new(EXAMPLES))
+            self._known[EXAMPLES] = examples
             files.append(EXAMPLES)
         accuracy = {split: round(part.accuracy, 6) for split, part in by_split.items()}
         self.draft.record(
@@ -281,17 +312,44 @@ class Run:
         found = {epoch: load_predictions(draft.path(name)) for epoch, name in names.items()}
         return found | {last: load_predictions(draft.path(PREDICTIONS))}
 
-    def _embed(self, key: str) -> None:
-        experiment = self.experiment
-        predictions = load_predictions(self.draft.path(PREDICTIONS))
-        counts = pair_counts(experiment, predictions)
-        if isinstance(self.embedder, ClassifierEmbedder):
-            self._embed_classifier(self.embedder, counts, key)
-            return
-        seeds = range(experiment.seed, experiment.seed + experiment.embedding.seeds)
-        embed_counts(counts, self.embedder, seeds, self.draft, key, display=self.display, files=[])
+    def _file(self, name: str, read: Callable[[Path], T]) -> T | None:
+        """Return what a file of a stage holds: as this run made it, or read where an earlier one did; None without."""
+        if name not in self._known:
+            path = self.draft.file(name)
+            self._known[name] = None if path is None else read(path)
+        known: T | None = self._known[name]
+        return known
 
-    def _embed_classifier(self, embedder: ClassifierEmbedder, counts: PairCounts, key: str) -> None:
+    @property
+    def _predictions(self) -> Predictions:
+        predictions = self._file(PREDICTIONS, load_predictions)
+        assert predictions is not None
+        return predictions
+
+    @property
+    def _counts(self) -> PairCounts:
+        counts = self._file(PAIRS, PairCounts.load)
+        assert counts is not None
+        return counts
+
+    @property
+    def _runs(self) -> EmbeddingRuns:
+        runs = self._file(RUNS, EmbeddingRuns.load)
+        assert runs is not None
+        return runs
+
+    def _embed(self, key: str) -> None:
+        counts = pair_counts(self.experiment, self._predictions)
+        if isinstance(self.embedder, ClassifierEmbedder):
+            runs, facts = self._embed_classifier(self.embedder, counts)
+        else:
+            runs, facts = embed(counts, self.embedder, self.options, display=self.display)
+        counts.save(self.draft.new(PAIRS))
+        runs.save(self.draft.new(RUNS))
+        self._known |= {PAIRS: counts, RUNS: runs}
+        self.draft.record("embed", key, [PAIRS, RUNS], **facts)
+
+    def _embed_classifier(self, embedder: ClassifierEmbedder, counts: PairCounts) -> tuple[EmbeddingRuns, Facts]:
         """Embed the classes of the counts by what the classifier is, rather than by what it predicted."""
         splits = [self.datasets[split] for split in self.predicted]
         self.display.stage(f"embed: {self.experiment.embedding.name} of {self.experiment.classifier.name}")
@@ -306,15 +364,38 @@ class Run:
             )
         vectors = np.stack([embedding.vector(name) for name in counts.class_names])
         runs = EmbeddingRuns(vectors[None], (self.experiment.seed,), counts.class_names)
-        record_embedding(counts, runs, embedder, self.draft, key, seconds=time.monotonic() - started)
+        return runs, embedding_facts(counts, runs, embedder, seconds=time.monotonic() - started)
 
     def _uncertainty(self, key: str) -> None:
-        experiment = self.experiment
-        predictions = load_predictions(self.draft.path(PREDICTIONS))
-        sections = experiment.pairs, experiment.uncertainty
-        seed, display = experiment.seed, self.display
-        counts, runs = PairCounts.load(self.draft.path(PAIRS)), EmbeddingRuns.load(self.draft.path(RUNS))
-        measure_chance(counts, runs, predictions, self.embedder, *sections, self.draft, key, seed=seed, display=display)
+        measured = measure(
+            self._counts, self._runs, self._predictions, self.embedder, self.options, display=self.display
+        )
+        if measured is not None:
+            uncertainty, facts = measured
+            files = uncertainty.save(make_folder(self.draft.work))
+            self.draft.record("uncertainty", key, files, **facts)
+            self._known[UNCERTAINTY] = uncertainty
+
+    def _result(self) -> AnalysisRecord:
+        """Return the analysis that the stages made, or an earlier run's where it is reused."""
+        if UNCERTAINTY not in self._known:
+            self._known[UNCERTAINTY] = read_uncertainty(self.draft.file)
+        names, report = self._counts.class_names, self.experiment.report
+        return AnalysisRecord(
+            title=self.experiment.title,
+            description=self.experiment.description,
+            counts=self._counts,
+            runs=self._runs,
+            predictions=self._predictions,
+            history=self._file(HISTORY, load_history),
+            examples=self._file(EXAMPLES, load_examples),
+            groups=report.groups,
+            references=[KnownReference.of(name, names) for name in report.references],
+            item=report.item,
+            uncertainty=self._known[UNCERTAINTY],
+            deterministic=is_deterministic(self.embedder),
+            from_classifier=isinstance(self.embedder, ClassifierEmbedder),
+        )
 
 
 def pair_counts(experiment: Experiment, predictions: Predictions) -> PairCounts:

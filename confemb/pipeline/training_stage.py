@@ -15,9 +15,9 @@ from confemb.networks.training.distributed import Team
 from confemb.networks.training.options import TrainingOptions
 from confemb.pipeline.classifier_sources import TrainedHere
 from confemb.pipeline.experiment import Experiment
-from confemb.result.folder import HISTORY, load_history
+from confemb.result.folder import HISTORY, load_history, save_history
 from confemb.support.draft import Draft
-from confemb.support.files import whole_file, write_text
+from confemb.support.files import whole_file
 from confemb.support.manifest import stage_key, versions
 from confemb.support.progress import Display
 
@@ -189,6 +189,5 @@ class TrainingStage:
                 shutil.copyfile(path, temporary)
 
     def _record(self, key: str, history: pd.DataFrame, files: list[str], **facts: object) -> None:
-        text = history.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        write_text(self.draft.new(HISTORY), text)
+        save_history(history, self.draft.new(HISTORY))
         self.draft.record("train", key, [*files, HISTORY], **facts, tested=self._tested)

@@ -7,8 +7,3 @@ letters once for all figures.
 May import: everything from support to analysis.
 Start reading at: `write`, then `study`.
 """
-
-from confemb.analysis.record import Examples, Result
-from confemb.reporting.write import write_report
-
-__all__ = ["Examples", "Result", "write_report"]

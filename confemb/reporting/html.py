@@ -42,8 +42,8 @@ class PageFigure:
     fits: bool
 
 
-def render_page(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
-    """Return the whole page; every text is escaped, styles and script are allowed by their hash only."""
+def render_page(analysis: Analysis, figures: Mapping[str, PageFigure], manifest: Mapping[str, Any]) -> str:
+    """Return the whole page, with the manifest at its end; every text is escaped, scripts are allowed by hash only."""
     from markupsafe import Markup
 
     style = page_style()
@@ -75,7 +75,7 @@ def render_page(analysis: Analysis, figures: Mapping[str, PageFigure]) -> str:
         reference_caption=reference_caption(analysis),
         item=analysis.result.item,
         run_sentence=run_sentence(analysis),
-        manifest=flatten(analysis.result.manifest),
+        manifest=flatten(manifest),
         style=style,
         # The package's own file: no text of the user's stands in it.
         script=Markup(script),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from confemb.records.embedding import EmbeddingRuns
+from confemb.analysis.record import AnalysisRecord
 from confemb.records.pairs import PairCounts
 from confemb.records.similarity import csv_cells
 from confemb.reporting.study import Section, Study, frame_csv, write_pages
@@ -19,12 +19,9 @@ NEIGHBOURS_SHOWN, PAIRS_KEPT, ROWS_SHOWN = 10, 10_000, 50
 
 
 def write_many_classes(
-    counts: PairCounts,
-    runs: EmbeddingRuns,
+    record: AnalysisRecord,
     folder: Path,
     *,
-    title: str,
-    description: str = "",
     manifest: dict[str, Any],
     progress: Callable[[int, int], None] | None = None,
 ) -> str:
@@ -40,6 +37,7 @@ def write_many_classes(
     Raises:
         ConfembError: as `nearest_neighbours`, or the folder cannot be written to.
     """
+    counts, runs = record.counts, record.runs
     runs[0].save(folder / "embedding.txt")
     found = nearest_neighbours(runs.vectors[0], NEIGHBOURS_SHOWN, progress=progress)
     write_text(folder / "neighbours.csv", _neighbours_csv(found, counts.class_names))
@@ -62,8 +60,8 @@ def write_many_classes(
     )
     one, two, cosine = pairs.iloc[0][["class_1", "class_2", "cosine"]]
     study = Study(
-        title=title,
-        description=description,
+        title=record.title,
+        description=record.description,
         findings=[f"Most alike are {one} and {two}, with a cosine of {cosine:.3f}."],
         facts=facts,
         sections=[

@@ -77,6 +77,10 @@ class Study:
     data: dict[str, pd.DataFrame] = field(default_factory=dict)
     manifest: dict[str, Any] = field(default_factory=dict)
 
+    def save(self, folder: Path) -> str:
+        """Write the study's report into a folder, as `write_study`; return the findings, to print."""
+        return write_study(self, folder)
+
 
 def write_study(study: Study, folder: Path) -> str:
     """Write `tables.md`, `tables.tex`, the data as CSV, `figures/`, `report.html` and `manifest.json`.

@@ -1,13 +1,12 @@
 """Writes a result folder: vectors, similarities, tables, figures and the HTML page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from confemb.analysis.derived import Analysis, analyse
-from confemb.analysis.record import Result
+from confemb.analysis.derived import Analysis
 from confemb.records.similarity import csv_cells
 from confemb.reporting import style
 from confemb.reporting.html import PageFigure, render_page
@@ -45,8 +44,8 @@ _SMALL_SVG = 100_000
 _PHONE_INCHES = 5.2
 
 
-def write_report(result: Result, folder: Path) -> str:
-    """Write everything that can be said of a result into `folder`; the same result gives the same bytes.
+def write_report(analysis: Analysis, folder: Path, *, manifest: Mapping[str, Any]) -> str:
+    """Write everything that can be said of an analysis into `folder`; the same analysis gives the same bytes.
 
     Files: `embedding.txt` (the most central run, as word2vec text), `similarities.csv` (long),
     `similarity_matrix.csv` (square), `tables.md`, `tables.tex`, `tables.csv`, `figures/*.png` and `*.svg`,
@@ -56,19 +55,17 @@ def write_report(result: Result, folder: Path) -> str:
         The report's short form for the terminal.
 
     Raises:
-        ConfembError: the folder cannot be written to, a group names an unknown class, or the reference
-            has fewer than two classes in common with the result.
+        ConfembError: the folder cannot be written to.
     """
     folder = make_folder(folder)
-    analysis = analyse(result)
-    result.runs[analysis.runs.medoid].save(folder / "embedding.txt")
+    analysis.result.runs[analysis.runs.medoid].save(folder / "embedding.txt")
     write_text(folder / "similarities.csv", similarities_csv(analysis))
     analysis.similarity.save_matrix(folder / "similarity_matrix.csv")
     write_text(folder / "tables.md", to_markdown(analysis))
     write_text(folder / "tables.tex", to_latex(analysis))
     write_text(folder / "tables.csv", to_csv(analysis))
     figures = write_figures(analysis, make_folder(folder / "figures"))
-    write_text(folder / "report.html", render_page(analysis, figures))
+    write_text(folder / "report.html", render_page(analysis, figures, manifest))
     return to_terminal(analysis)
 
 

@@ -1,186 +1,170 @@
-"""Result folders: embedding pair counts into one, opening one, writing its report."""
+"""Result folders: saving an analysis into one, opening one, writing its report again."""
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
 
+from confemb.analysis.compute import EMBED, UNCERTAINTY
+from confemb.analysis.derived import analyse
+from confemb.analysis.examples import load_examples, save_examples
 from confemb.analysis.options import ReportOptions
-from confemb.analysis.record import Embedded
-from confemb.embedders import ClassifierEmbedder, Embedder, embed_runs, is_deterministic, make_pair_embedder
+from confemb.analysis.record import AnalysisRecord, NamedReference
 from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
-from confemb.embedders.options import EmbedderOptions
 from confemb.records.class_cells import parse_csv
 from confemb.records.embedding import EmbeddingRuns
-from confemb.records.options import PairOptions
 from confemb.records.pairs import PairCounts
-from confemb.records.prediction_files import load_predictions, save_predictions
-from confemb.records.predictions import Predictions
-from confemb.references import left_out, open_reference
-from confemb.result.uncertainty_stage import measure_chance
-from confemb.stats.count_replicates import CountedResampling
-from confemb.stats.options import UncertaintyOptions
-from confemb.stats.seeds import group_of
+from confemb.records.prediction_files import ALL_CLASSES, load_predictions, save_predictions
 from confemb.stats.uncertainty import UNCERTAINTY_FILES, Uncertainty
 from confemb.support.draft import Draft
 from confemb.support.errors import ConfembError
-from confemb.support.files import is_there, read_text
+from confemb.support.files import is_there, make_folder, read_text, write_text
 from confemb.support.locks import alone_in
-from confemb.support.manifest import MANIFEST, Manifest, stage_key, versions
+from confemb.support.manifest import MANIFEST, Manifest
 from confemb.support.progress import Display
-
-if TYPE_CHECKING:
-    from confemb.analysis.record import KnownReference
 
 HISTORY = "history.csv"
 PREDICTIONS = "predictions.parquet"
 EXAMPLES = "examples.npz"
 PAIRS = "pairs.npz"
 RUNS = "embedding_runs.npz"
+# The files that hold an analysis; a stage may have others, such as weights.
+_HELD = (HISTORY, PREDICTIONS, EXAMPLES, PAIRS, RUNS, *UNCERTAINTY_FILES)
 
 # Moving a result into its folder takes milliseconds; a reader that meets it looks again.
 READ_ATTEMPTS, SECONDS_BETWEEN = 20, 0.1
 
 
-def embed_predictions(
-    counts: PairCounts,
-    predictions: Predictions | None,
-    section: EmbedderOptions,
-    folder: Path,
-    *,
-    seed: int,
-    title: str,
-    description: str = "",
-    groups: Mapping[str, Sequence[str]] | None = None,
-    references: Sequence[str] = (),
-    item: str = "picture",
-    pairs: PairOptions | None = None,
-    uncertainty: UncertaintyOptions | None = None,
-    counted: CountedResampling | None = None,
-    source: dict[str, Any],
-    display: Display | None = None,
-) -> str:
-    """Embed pair counts of any classifier and write the result folder with its report.
+@contextmanager
+def writing(folder: str | os.PathLike[str], *, experiment: bool = False) -> Iterator[Draft]:
+    """Yield the draft of an analysis that will be in `folder`, which is locked meanwhile.
+
+    What the folder holds stays until `save_analysis`. After a failure nothing is left to go on from.
 
     Args:
-        counts: the pairs to embed.
-        predictions: what they were counted from, saved beside the result; None for a confusion matrix.
-        section: embedder, its options, how many seeds.
-        folder: where the result goes.
-        seed: the first embedding seed.
-        title: the report's heading.
-        description: a sentence under it.
-        groups: group name -> class names, which the report tells apart; classes may be in none.
-        references: names of references to compare with, see `confemb.references.open_reference`.
-        item: what was classified, one of it, as the report calls it: "picture", "text".
-        pairs: how the counts were weighted, for drawing the pictures anew; by default each pair counts once.
-        uncertainty: how much is drawn anew to tell how far the result is chance.
-        counted: replicates that were counted along, for counts without predictions.
-        source: facts about where the counts come from, recorded.
-        display: where progress shows.
+        folder: new, or a result's.
+        experiment: whether the analysis is an experiment's.
+
+    Raises:
+        ConfembError: a folder that holds another kind of result, at which another confemb is at work, or that cannot be
+            written to.
+    """
+    folder = Path(folder)
+    new = not is_there(folder)
+    try:
+        with alone_in(folder):
+            draft = Draft(folder)
+            check_kind(draft, experiment=experiment)
+            try:
+                yield draft
+            finally:
+                draft.discard()
+    except BaseException:
+        # Nothing is left of an analysis that failed, nor of the folder that was made for it.
+        if new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+def check_kind(draft: Draft, *, experiment: bool) -> None:
+    """Raise ConfembError where a folder holds the result of an experiment and shall hold another one, or vice versa."""
+    for key, kind, unwanted in (
+        ("experiment", "an experiment", not experiment),
+        ("source", "`confemb embed`", experiment),
+    ):
+        if unwanted and key in draft.values:
+            raise ConfembError(f"{draft.folder} holds the result of {kind}; choose another folder with --out.")
+
+
+def save_analysis(record: AnalysisRecord, draft: Draft, *, display: Display | None = None) -> str:
+    """Write an analysis and its report into a draft, and publish it.
 
     Returns:
         The report in short, to print.
 
     Raises:
-        ConfembError: unknown embedder, option or reference; a group with an unknown class or one of another
-            group; a class that can get no vector; a folder that holds another kind of result or cannot be
-            written to.
+        ConfembError: the folder cannot be written to.
     """
-    display = display or Display()
-    embedder = make_pair_embedder(section.name, section.options)
-    groups = {name: list(members) for name, members in (groups or {}).items()}
-    group_of(counts.class_names, groups)
-    if len(counts.class_names) > MOST_CLASSES_IN_A_TABLE and (groups or references):
-        raise ConfembError(
-            "groups and references need a table of all pairs of classes, which is made of up to "
-            f"{MOST_CLASSES_IN_A_TABLE:,} classes; here are {len(counts.class_names):,}: leave them out."
-        )
-    for reference in references:
-        open_reference(reference).similarity(counts.class_names)
-    with alone_in(folder):
-        draft = Draft(folder)
-        if "experiment" in draft.values:
-            raise ConfembError(f"{folder} holds the result of an experiment; choose another folder with --out.")
-        draft.values.update(title=title, description=description, source=source)
-        draft.values["report"] = {"groups": groups, "reference": list(references), "item": item}
-        key = stage_key("embed", source, seed, section.model_dump(mode="json"))
-        try:
-            files = []
-            if predictions is not None:
-                save_predictions(predictions, draft.new(PREDICTIONS))
-                files.append(PREDICTIONS)
-            embed_counts(counts, embedder, range(seed, seed + section.seeds), draft, key, display=display, files=files)
-            measure_chance(
-                counts,
-                EmbeddingRuns.load(draft.path(RUNS)),
-                predictions,
-                embedder,
-                pairs or PairOptions(),
-                uncertainty or UncertaintyOptions(),
-                draft,
-                key,
-                seed=seed,
-                display=display,
-                counted=counted,
+    draft.values = _values(record)
+    files = _save_files(record, draft)
+    for stage, facts in record.provenance.get("stages", {}).items():
+        kept = {name: value for name, value in facts.items() if name not in ("key", "files")}
+        elsewhere = facts.get("files", {})
+        if files.get(stage) or elsewhere:
+            draft.record(stage, facts["key"], files.get(stage, []), **kept)
+            draft.stages[stage]["files"] = dict(sorted((draft.stages[stage]["files"] | elsewhere).items()))
+    return publish_report(record, draft, display=display or Display())
+
+
+def _save_files(record: AnalysisRecord, draft: Draft) -> dict[str, list[str]]:
+    """Write the files that hold an analysis; return the names of each stage's."""
+    predict = "predict" if "predict" in record.provenance.get("stages", {}) else EMBED
+    files: dict[str, list[str]] = {EMBED: [PAIRS, RUNS]}
+    record.counts.save(draft.new(PAIRS))
+    record.runs.save(draft.new(RUNS))
+    if record.predictions is not None:
+        save_predictions(record.predictions, draft.new(PREDICTIONS))
+        files.setdefault(predict, []).append(PREDICTIONS)
+    if record.examples is not None:
+        save_examples(record.examples, draft.new(EXAMPLES))
+        files.setdefault(predict, []).append(EXAMPLES)
+    if record.history is not None:
+        save_history(record.history, draft.new(HISTORY))
+        files["train"] = [HISTORY]
+    if UNCERTAINTY in record.provenance.get("stages", {}):
+        files[UNCERTAINTY] = record.uncertainty.save(make_folder(draft.work))
+    return files
+
+
+def _values(record: AnalysisRecord) -> dict[str, Any]:
+    """Return what the manifest of an analysis says besides its stages."""
+    values: dict[str, Any] = {"title": record.title, "description": record.description}
+    values |= {key: value for key, value in record.provenance.items() if key not in ("stages", "confemb")}
+    if "experiment" not in values:
+        groups = {name: list(members) for name, members in record.groups.items()}
+        references = [reference.name for reference in record.references if reference.name]
+        values["report"] = {"groups": groups, "reference": references, "item": record.item}
+    return values
+
+
+def publish_report(record: AnalysisRecord, draft: Draft, *, display: Display) -> str:
+    """Write tables, figures and report.html of an analysis whose files are in the draft, and publish it.
+
+    Returns:
+        The report in short, to print.
+
+    Raises:
+        ConfembError: a group naming an unknown class, or the folder cannot be written to.
+    """
+    from confemb.reporting.write import FIGURE_FILES, MANY_CLASSES_FILES, TABLE_FILES, write_report
+
+    display.stage("report: tables, figures, report.html")
+    manifest = draft.manifest_values
+    if len(record.runs.class_names) > MOST_CLASSES_IN_A_TABLE:
+        from confemb.reporting.many_classes import write_many_classes
+
+        with display.bar() as update:
+            summary = write_many_classes(
+                record,
+                draft.new_report(),
+                manifest=manifest,
+                progress=lambda done, total: update("neighbours", done, total),
             )
-            return write_draft_report(draft, display=display)
-        finally:
-            # After a failure there is nothing to go on from: all of it is done anew.
-            draft.discard()
-
-
-def embed_counts(
-    counts: PairCounts,
-    embedder: Embedder,
-    seeds: range,
-    draft: Draft,
-    key: str,
-    *,
-    display: Display,
-    files: list[str],
-) -> None:
-    """Embed counts once for each seed, save counts and runs, and record the stage "embed" (with `files` too)."""
-    often = "no seed" if is_deterministic(embedder) else f"{len(seeds)} seeds"
-    display.stage(f"embed: {counts.total:,} pairs of {len(counts.class_names)} classes, {often}")
-    started = time.monotonic()
-    with display.bar() as update:
-        runs = embed_runs(embedder, counts, seeds, progress=lambda done, total: update("embedding", done, total))
-    record_embedding(counts, runs, embedder, draft, key, seconds=time.monotonic() - started, files=files)
-
-
-def record_embedding(
-    counts: PairCounts,
-    runs: EmbeddingRuns,
-    embedder: Embedder | ClassifierEmbedder,
-    draft: Draft,
-    key: str,
-    *,
-    seconds: float,
-    files: Sequence[str] = (),
-) -> None:
-    """Save counts and runs, and record the stage "embed" (with `files` too)."""
-    counts.save(draft.new(PAIRS))
-    runs.save(draft.new(RUNS))
-    draft.record(
-        "embed",
-        key,
-        [*files, PAIRS, RUNS],
-        seconds=round(seconds, 1),
-        embedder=repr(embedder),
-        deterministic=is_deterministic(embedder),
-        looks_into_classifier=isinstance(embedder, ClassifierEmbedder),
-        seeds=list(runs.seeds),
-        pairs={"total": counts.total, "k": counts.k, "self_pairs": counts.self_pairs},
-        versions=versions(),
-    )
+        stale = [*FIGURE_FILES, *TABLE_FILES]
+    else:
+        summary = write_report(analyse(record), draft.new_report(), manifest=manifest)
+        stale = [*FIGURE_FILES, *MANY_CLASSES_FILES]
+    draft.publish(stale=stale)
+    return f"{summary}\n\nreport: {draft.folder / 'report.html'}"
 
 
 def write_result_report(folder: Path, *, display: Display | None = None) -> str:
-    """Write tables, figures and report.html of a result folder, from what its manifest records.
+    """Write tables, figures and report.html of a result folder again, from what it holds.
 
     Returns:
         The report in short, to print.
@@ -189,76 +173,14 @@ def write_result_report(folder: Path, *, display: Display | None = None) -> str:
         ConfembError: a folder that holds no result, one that cannot be written to, or files that are not those
             recorded.
     """
-    open_result(folder)
+    check_result(folder)
     with alone_in(folder):
         draft = Draft(folder)
         draft.keep_rest()
-        return write_draft_report(draft, display=display or Display())
+        return publish_report(read_analysis(folder), draft, display=display or Display())
 
 
-def write_draft_report(draft: Draft, *, display: Display) -> str:
-    """Write tables, figures and report.html of a draft, and publish it.
-
-    Returns:
-        The report in short, to print.
-
-    Raises:
-        ConfembError: as `write_result_report`.
-    """
-    from confemb.analysis.examples import load_examples
-    from confemb.reporting import Result, write_report
-    from confemb.reporting.write import FIGURE_FILES, MANY_CLASSES_FILES, TABLE_FILES
-
-    display.stage("report: tables, figures, report.html")
-    values = draft.manifest_values
-    title, description, shown = _said(values, draft.folder)
-    runs = EmbeddingRuns.load(draft.path(RUNS))
-    if len(runs.class_names) > MOST_CLASSES_IN_A_TABLE:
-        summary = _write_many_classes(runs, draft, display)
-        draft.publish(stale=[*FIGURE_FILES, *TABLE_FILES])
-        return f"{summary}\n\nreport: {draft.folder / 'report.html'}"
-    predictions, history, examples = (draft.file(name) for name in (PREDICTIONS, HISTORY, EXAMPLES))
-    summary = write_report(
-        Result(
-            title=title,
-            description=description,
-            counts=PairCounts.load(draft.path(PAIRS)),
-            runs=runs,
-            manifest=values,
-            predictions=None if predictions is None else load_predictions(predictions),
-            history=None if history is None else load_history(history),
-            examples=None if examples is None else load_examples(examples),
-            groups=shown.groups,
-            references=[_known_reference(name, runs.class_names) for name in shown.references],
-            item=shown.item,
-            uncertainty=_uncertainty(draft.file),
-            deterministic=draft.stages["embed"].get("deterministic", False),
-            from_classifier=draft.stages["embed"].get("looks_into_classifier", False),
-        ),
-        draft.new_report(),
-    )
-    draft.publish(stale=[*FIGURE_FILES, *MANY_CLASSES_FILES])
-    return f"{summary}\n\nreport: {draft.folder / 'report.html'}"
-
-
-def _write_many_classes(runs: EmbeddingRuns, draft: Draft, display: Display) -> str:
-    """Write the report of a result whose classes are too many for a table of all pairs."""
-    from confemb.reporting.many_classes import write_many_classes
-
-    values = draft.manifest_values
-    with display.bar() as update:
-        return write_many_classes(
-            PairCounts.load(draft.path(PAIRS)),
-            runs,
-            draft.new_report(),
-            title=values["title"],
-            description=values["description"],
-            manifest=values,
-            progress=lambda done, total: update("neighbours", done, total),
-        )
-
-
-def open_result(folder: Path) -> Manifest:
+def check_result(folder: Path) -> Manifest:
     """Return the manifest of a folder that holds an embedding; raises ConfembError where it holds none."""
     if not folder.is_dir():
         what = f"{folder} is a file" if is_there(folder) else f"there is no folder {folder}"
@@ -270,26 +192,25 @@ def open_result(folder: Path) -> Manifest:
     return manifest
 
 
-def load_result(folder: Path) -> Embedded:
+def read_analysis(folder: Path) -> AnalysisRecord:
     """Read a finished result without disturbing whoever writes the next one into the folder: all of one result.
 
     Raises:
         ConfembError: a folder that holds none, or files that are not those recorded.
     """
     for _ in range(READ_ATTEMPTS):
-        manifest = open_result(folder)
-        found = problem = None
+        manifest = check_result(folder)
+        record = problem = None
         try:
-            counts, runs = PairCounts.load(folder / PAIRS), EmbeddingRuns.load(folder / RUNS)
-            found = Embedded(manifest.stages, counts, runs, _uncertainty(manifest.file))
+            record = _read(manifest)
         except ConfembError as error:
             problem = error
         # Looked at afterwards: while another run is moved into the folder, its files come before its manifest.
-        if manifest.is_whole("embed") and manifest.is_whole("uncertainty"):
-            if found is None:
+        if all(manifest.is_whole(stage, _HELD) for stage in manifest.stages):
+            if record is None:
                 assert problem is not None
                 raise problem
-            return found
+            return record
         time.sleep(SECONDS_BETWEEN)
     raise ConfembError(
         f"the files in {folder} are not those that its {MANIFEST} records; another confemb may be at work there, or "
@@ -297,13 +218,49 @@ def load_result(folder: Path) -> Embedded:
     )
 
 
-def _uncertainty(find: Callable[[str], Path | None]) -> Uncertainty:
+def _read(manifest: Manifest) -> AnalysisRecord:
+    """Return the analysis that a manifest and its files tell."""
+    values, folder = manifest.values, manifest.folder
+    title, description, shown = _report_options(values, folder)
+    predictions, history, examples = (manifest.file(name) for name in (PREDICTIONS, HISTORY, EXAMPLES))
+    runs = EmbeddingRuns.load(folder / RUNS)
+    embedding = manifest.stages[EMBED]
+    return AnalysisRecord(
+        title=title,
+        description=description,
+        counts=PairCounts.load(folder / PAIRS),
+        runs=runs,
+        provenance=_provenance(values),
+        predictions=None if predictions is None else load_predictions(predictions, keep=ALL_CLASSES),
+        history=None if history is None else load_history(history),
+        examples=None if examples is None else load_examples(examples),
+        groups=shown.groups,
+        references=[NamedReference(name, runs.class_names) for name in shown.references],
+        item=shown.item,
+        uncertainty=read_uncertainty(manifest.file),
+        deterministic=embedding.get("deterministic", False),
+        from_classifier=embedding.get("looks_into_classifier", False),
+    )
+
+
+def read_uncertainty(find: Callable[[str], Path | None]) -> Uncertainty:
     """Return what is known of a result's uncertainty, its files found by `find`; empty where it was not measured."""
     files = [path for name in UNCERTAINTY_FILES if (path := find(name)) is not None]
     return Uncertainty.load(files[0].parent, [path.name for path in files]) if files else Uncertainty()
 
 
-def _said(values: Mapping[str, Any], folder: Path) -> tuple[str, str, ReportOptions]:
+def _provenance(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says beyond the fields of an analysis, without the hashes of the files that hold it."""
+    said = {key: value for key, value in values.items() if key not in ("confemb", "title", "description", "report")}
+    said["stages"] = {}
+    for stage, facts in values["stages"].items():
+        elsewhere = {name: digest for name, digest in facts["files"].items() if name not in _HELD}
+        kept = {name: value for name, value in facts.items() if name != "files"}
+        said["stages"][stage] = kept | ({"files": elsewhere} if elsewhere else {})
+    return said
+
+
+def _report_options(values: Mapping[str, Any], folder: Path) -> tuple[str, str, ReportOptions]:
     """Return the title, the description and what the report shows; raises ConfembError where a manifest has others."""
     try:
         shown = values["experiment"]["report"] if "experiment" in values else values["report"]
@@ -317,8 +274,13 @@ def _said(values: Mapping[str, Any], folder: Path) -> tuple[str, str, ReportOpti
         ) from error
 
 
+def save_history(history: pd.DataFrame, path: Path) -> None:
+    """Write a training's history as CSV, numbers to six digits."""
+    write_text(path, history.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
 def load_history(path: Path) -> pd.DataFrame:
-    """Read a training's history: a column `epoch` and others, numbers only, empty cells as NaN.
+    """Read a training's history: a column `epoch` of whole numbers and others, empty cells as NaN.
 
     Raises:
         ConfembError: another file.
@@ -331,13 +293,3 @@ def load_history(path: Path) -> pd.DataFrame:
     if "epoch" not in history:
         raise ConfembError(f"{path} is no history of a training: it has no column 'epoch'.")
     return history
-
-
-def _known_reference(name: str, class_names: Sequence[str]) -> "KnownReference":
-    """Return what a reference says of the classes."""
-    from confemb.analysis.record import KnownReference
-
-    reference = open_reference(name)
-    similarity = reference.similarity(class_names)
-    missing = tuple(left_out(class_names, similarity))
-    return KnownReference(reference.title, similarity, reference.noise_ceiling(class_names), missing)

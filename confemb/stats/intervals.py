@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -56,6 +56,11 @@ class SimilarityInterval:
             object.__setattr__(self, what, bound)
         if (self.low > self.high).any():
             raise ConfembError(f"an interval over {self.source} has a lower bound above its upper bound.")
+
+    def rounded(self) -> "SimilarityInterval":
+        """Return the interval with its bounds in the precision of float32, as `save_intervals` keeps them."""
+        low, high = (bound.astype(np.float32).astype(np.float64) for bound in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
     def between(self, row: int, column: int) -> tuple[float, float] | None:
         """Return the bounds for two class indices, or None where they are not known."""

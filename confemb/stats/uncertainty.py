@@ -95,6 +95,10 @@ class Uncertainty:
     intervals: tuple[SimilarityInterval, ...] = ()
     reliability: Reliability = field(default_factory=Reliability)
 
+    def __post_init__(self) -> None:
+        """Round the intervals to what their file keeps, so that an analysis just made equals the one read back."""
+        object.__setattr__(self, "intervals", tuple(interval.rounded() for interval in self.intervals))
+
     def save(self, folder: Path) -> list[str]:
         """Write `similarity_intervals.npz`, where there are intervals, and `reliability.json`; return their names."""
         files = [RELIABILITY]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from confemb.analysis.record import Embedded
+from confemb.analysis.record import AnalysisRecord
 from confemb.embedders.counts import count_similarity
 from confemb.records.embedding import EmbeddingRuns
 from confemb.records.similarity import Agreement, SimilarityMatrix, agreement
@@ -63,7 +63,7 @@ class Retraining:
 
 
 def collect_networks(
-    results: Mapping[str, Embedded], *, title: str, references: Sequence[Reference], manifest: Mapping[str, Any]
+    results: Mapping[str, AnalysisRecord], *, title: str, references: Sequence[Reference], manifest: Mapping[str, Any]
 ) -> Retraining:
     """Bring together the results of several networks, given by the networks' names.
 
@@ -74,7 +74,7 @@ def collect_networks(
     for result in results.values():
         runs.append(result.runs)
         counts.append(count_similarity(result.counts))
-        accuracy.append(result.stages.get("predict", {}).get("accuracy", {}))
+        accuracy.append(result.provenance["stages"].get("predict", {}).get("accuracy", {}))
     return Retraining(
         title=title,
         summary=summarise_networks(runs),

@@ -100,6 +100,21 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
+def unchanged(path: str | os.PathLike[str] | None) -> Iterator[str | None]:
+    """Yield the SHA-256 of a file that is read within, by whatever: what was read are the bytes that were hashed.
+
+    None stands for what is not a file, such as standard input; its hash is None.
+
+    Raises:
+        ConfembError: as `open_file`; or the file changed while it was read.
+    """
+    before = None if path is None else sha256_file(path)
+    yield before
+    if path is not None and sha256_file(path) != before:
+        raise ConfembError(f"{path} changed while it was read: wait until it is written, and run the command again.")
+
+
+@contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
     """Open a file for reading its bytes; what cannot be opened or read while it is open is a ConfembError.
 

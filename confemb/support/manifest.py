@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,12 @@ class Manifest:
         record = self.stages.get(stage)
         return record is not None and record["key"] == key and self.is_whole(stage)
 
-    def is_whole(self, stage: str) -> bool:
-        """Tell whether a stage's files are all there, unchanged; so they are where it is not recorded."""
-        record = self.stages.get(stage, {"files": {}})
-        return all(is_whole(self.folder / name, digest) for name, digest in record["files"].items())
+    def is_whole(self, stage: str, only: Collection[str] | None = None) -> bool:
+        """Tell whether a stage's files (`only` those names) are there, unchanged; so they are of one not recorded."""
+        files = self.stages.get(stage, {"files": {}})["files"]
+        return all(
+            is_whole(self.folder / name, digest) for name, digest in files.items() if only is None or name in only
+        )
 
     def record(self, stage: str, key: str, files: Iterable[str], **facts: Any) -> None:
         """Note a finished stage with its key, its files' hashes and some facts, and save the manifest."""

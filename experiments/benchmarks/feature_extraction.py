@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import confemb
 from confemb.datasets.image_folder import scan_folder
 from confemb.datasets.pictures import decode_picture
+from confemb.networks.pretrained.models import load_pretrained
 from confemb.reporting.tables import frame_to_markdown
 from confemb.spaces.words.activations import BATCH_SIZE, Clock, NetworkActivations, stream_vectors
 
@@ -41,7 +41,7 @@ def main() -> None:
     ]
     # Of all classes alike.
     files = files[:: max(1, len(files) // given.pictures)][: given.pictures]
-    activations = NetworkActivations(confemb.load_pretrained(given.weights), layer=given.layer)
+    activations = NetworkActivations(load_pretrained(given.weights), layer=given.layer)
 
     def decoded(chosen: list[Path]) -> np.ndarray:
         return np.stack([activations.cut(decode_picture(f, mode="RGB", image_size=None, where=str(f))) for f in chosen])

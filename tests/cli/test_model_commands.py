@@ -165,7 +165,7 @@ def test_models_refuses(refused, checkpoints):
 
 @pytest.fixture
 def experiment(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "write_draft_report", lambda draft, display: draft.publish() or "")
+    monkeypatch.setattr(pipeline, "publish_report", lambda record, draft, display: draft.publish() or "")
     (tmp_path / "few.toml").write_text(EXPERIMENT)
     return tmp_path / "few.toml"
 

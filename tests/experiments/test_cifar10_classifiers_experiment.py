@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import confemb
+from confemb.records.similarity import agreement
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_the_whole_report(script, monkeypatch, tmp_path):
     study = script.study_of(classifiers, network, people, {"files": {}})
     table = study.data["reliability.csv"].set_index("classifier")
     one = confemb.count_similarity(confemb.count_pairs(classifiers["darc"], k=1))
-    assert table.loc["darc", "agreement with people"] == pytest.approx(confemb.agreement(one, people).spearman)
+    assert table.loc["darc", "agreement with people"] == pytest.approx(agreement(one, people).spearman)
     assert table.loc["darc", "errors"] == (classifiers["darc"].top_classes[:, 0] != classifiers["darc"].labels).sum()
     readings = study.data["readings.csv"].set_index("reading")
     assert readings.loc["probabilities", "agreement with the probabilities"] == pytest.approx(1)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import confemb
+from confemb.records.imagenet import imagenet_classes
 from confemb.records.word_vectors import WordVectors
 from confemb.spaces.words.judgements import Judgements
 
@@ -70,7 +70,7 @@ class WordNet:
 
 
 def test_words_above_classes(visual_words, monkeypatch):
-    wordnet = WordNet(confemb.imagenet_classes())
+    wordnet = WordNet(imagenet_classes())
     found = visual_words.judging.above_lexicon(wordnet, {"animal", "tench", "stone", "thing"})
     assert dict(found.rows) == {"animal": [0, 1], "tench": [0], "thing": [0, 1]}
     monkeypatch.setattr(visual_words.judging, "MOST_CLASSES", 1)
@@ -127,7 +127,7 @@ def test_classes_agree_with_themselves_and_not_with_chance(visual_words):
 @pytest.fixture
 def data(tmp_path):
     """Write a small copy of everything: each class has a colour, its neighbour in order a near one."""
-    classes = confemb.imagenet_classes()[:CLASSES]
+    classes = imagenet_classes()[:CLASSES]
     generator = np.random.default_rng(3)
     colours = generator.integers(20, 255, (CLASSES, 3))
 
@@ -172,8 +172,9 @@ def data(tmp_path):
 
 
 def test_all_of_it_on_thirty_classes(visual_words, data, tmp_path, monkeypatch):
-    classes = confemb.imagenet_classes()[:CLASSES]
-    monkeypatch.setattr(confemb, "imagenet_classes", lambda: classes)
+    classes = imagenet_classes()[:CLASSES]
+    for module in (visual_words, visual_words.judging):
+        monkeypatch.setattr(module, "imagenet_classes", lambda: classes)
     monkeypatch.setattr(visual_words.judging, "DIM", 5)
     monkeypatch.setattr(visual_words.judging, "SEEDS", 2)
     monkeypatch.setattr(visual_words.translating, "DRAWS", 20)

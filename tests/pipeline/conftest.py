@@ -87,7 +87,7 @@ def nothing_runs(monkeypatch):
         parts = {
             "train": "confemb.networks.training.loop.train",
             "predict": "confemb.pipeline.run.classify_datasets",
-            "embed": "confemb.result.folder.embed_runs",
+            "embed": "confemb.analysis.compute.embed_runs",
         }
         for stage in stages:
             monkeypatch.setattr(parts[stage], refuse)

@@ -2,10 +2,12 @@ from dataclasses import replace
 
 import pytest
 
+from confemb.analysis.options import AnalysisOptions
 from confemb.embedders.options import EmbedderOptions
 from confemb.pipeline.run import run_experiment
 from confemb.records.pairs import count_pairs
-from confemb.result.folder import embed_predictions, write_result_report
+from confemb.result import analyze_counts
+from confemb.result.folder import write_result_report
 from confemb.support.errors import ConfembError
 
 
@@ -69,7 +71,8 @@ def test_results_of_both_kinds_do_not_mix(finished, tmp_path, predictions, monke
 
     def embed(folder, kept=predictions):
         counts = count_pairs(predictions)
-        embed_predictions(counts, kept, EmbedderOptions(seeds=1), folder, seed=0, title="Blocks", source={"file": "x"})
+        options = AnalysisOptions(title="Blocks", embedding=EmbedderOptions(seeds=1))
+        analyze_counts(counts, kept, options, source={"file": "x"}).save(folder)
 
     before = contents(finished[0])
     with pytest.raises(ConfembError, match="holds the result of an experiment; choose another folder"):

@@ -11,10 +11,12 @@ from confemb.pipeline.experiment import load_experiment
 from confemb.pipeline.predictions_experiment import PredictionsExperiment, PredictionsSection, load_runnable
 from confemb.pipeline.predictions_run import read_classifiers
 from confemb.records.embedding import ClassEmbedding, EmbeddingRuns
+from confemb.records.imagenet import imagenet_classes
 from confemb.records.pairs import PairCounts
 from confemb.records.prediction_files import save_predictions
 from confemb.result.model_files import pool
 from confemb.stats.bootstrap import PictureResampling
+from confemb.stats.seeds import rank_correlations
 
 NAMES = tuple("abcdef")
 SETTINGS = """
@@ -92,7 +94,7 @@ def test_many_classifiers_give_one_result_each_ones_vectors_and_a_study(run, fol
     np.testing.assert_allclose(runs.vectors[0], embedder.embed(total, seed=0).vectors, atol=1e-6)
     studied = pd.read_csv(folder / "result" / "models" / "agreement_diffusion.csv", index_col=0)
     cosines = np.stack([embedder.embed(one, seed=0).cosine().values[np.triu_indices(6, 1)] for one in counts.values()])
-    np.testing.assert_allclose(studied.to_numpy(), confemb.rank_correlations(cosines), atol=1e-5)
+    np.testing.assert_allclose(studied.to_numpy(), rank_correlations(cosines), atol=1e-5)
     nearest = pd.read_csv(folder / "result" / "models" / "nearest.csv", index_col=0)
     mean = np.full((6, 6), -np.inf)
     mean[np.triu_indices(6, 1)] = cosines.mean(axis=0)
@@ -166,7 +168,7 @@ def test_pictures_of_several_classes_are_not_put_together(found):
 def test_imagenets_classes_are_known_by_name():
     from confemb.records.class_cells import load_class_names
 
-    assert load_class_names("imagenet") == tuple(c.name for c in confemb.imagenet_classes())
+    assert load_class_names("imagenet") == tuple(c.name for c in imagenet_classes())
 
 
 def test_of_scores_as_many_classes_are_kept_as_are_asked_for(tmp_path):

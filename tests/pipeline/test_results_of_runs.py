@@ -8,7 +8,8 @@ import pytest
 from confemb.pipeline.run import run_experiment
 from confemb.records.pairs import PairCounts
 from confemb.records.prediction_files import load_predictions
-from confemb.result.folder import load_result, write_result_report
+from confemb.result import open_result
+from confemb.result.folder import write_result_report
 from confemb.support.errors import ConfembError
 from confemb.support.locks import alone_in
 from confemb.support.progress import Display
@@ -138,7 +139,7 @@ def test_two_runs_in_one_folder(result, mini):
             with pytest.raises(ConfembError, match="another confemb is at work in .*: wait until it ends, or choose"):
                 work()
         # Reading disturbs nobody.
-        assert load_result(result).runs.seeds == (0, 1)
+        assert open_result(result).runs.seeds == (0, 1)
 
 
 def test_a_reader_never_sees_two_results_mixed(result, monkeypatch, section):
@@ -155,11 +156,11 @@ def test_a_reader_never_sees_two_results_mixed(result, monkeypatch, section):
         return found
 
     monkeypatch.setattr(PairCounts, "load", load_while_another_writes)
-    found = load_result(result)
+    found = open_result(result)
     assert todo == []
     assert found.counts.self_pairs == "drop"
-    np.testing.assert_array_equal(found.runs.vectors, load_result(other).runs.vectors)
+    np.testing.assert_array_equal(found.runs.vectors, open_result(other).runs.vectors)
     (result / "pairs.npz").write_bytes((result / "pairs.npz").read_bytes()[:-1] + b"x")
     monkeypatch.setattr("confemb.result.folder.SECONDS_BETWEEN", 0)
     with pytest.raises(ConfembError, match=r"the files in .* are not those that its manifest.json records"):
-        load_result(result)
+        open_result(result)

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from confemb.analysis.options import AnalysisOptions, ReportOptions
 from confemb.embedders.options import EmbedderOptions
 from confemb.records.pairs import MILLIONTH, count_pairs
 from confemb.records.prediction_files import load_pairs, load_predictions, save_predictions
 from confemb.records.predictions import Predictions, label_sets, predictions_from_scores
-from confemb.result.folder import embed_predictions
+from confemb.result import analyze_counts
+from confemb.result.folder import save_analysis, writing
 from confemb.support.errors import ConfembError
 
 NAMES = ("cat", "dog", "ship")
@@ -254,9 +256,9 @@ def test_the_report_counts_pictures(tmp_path, monkeypatch):
     sets[np.arange(60), np.arange(60) % 6] = sets[np.arange(60), (np.arange(60) + 1) % 6] = True
     scores = generator.random((60, 6)) + 2.0 * sets
     found = predictions_from_scores(scores, sets, tuple("abcxyz"), k=3, logits=True)
-    text = embed_predictions(
-        count_pairs(found), found, EmbedderOptions(seeds=1), tmp_path, seed=0, title="Two", item="scene", source={}
-    )
+    options = AnalysisOptions(title="Two", embedding=EmbedderOptions(seeds=1), report=ReportOptions(item="scene"))
+    with writing(tmp_path) as draft:
+        text = save_analysis(analyze_counts(count_pairs(found), found, options), draft)
     assert "all scenes: 100.00% right" in text
     tables = (tmp_path / "tables.md").read_text()
     assert "| scenes | number | top-1 | top-3 |" in tables

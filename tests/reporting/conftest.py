@@ -5,12 +5,11 @@ import pandas as pd
 import pytest
 
 from confemb.analysis.derived import analyse
-from confemb.analysis.record import KnownReference
+from confemb.analysis.record import AnalysisRecord, Examples, KnownReference
 from confemb.records.embedding import EmbeddingRuns
 from confemb.records.pairs import count_pairs
 from confemb.records.predictions import Predictions, predictions_from_scores
 from confemb.records.similarity import SimilarityMatrix
-from confemb.reporting import Examples, Result
 from confemb.stats.intervals import SimilarityInterval
 from confemb.stats.reliability import DimensionChoice, NeighbourOverlap, Reliability, SplitHalf
 from confemb.stats.uncertainty import Uncertainty
@@ -56,7 +55,7 @@ def some_uncertainty(names) -> Uncertainty:
     )
 
 
-def full_result(*, seeds=4, **changes) -> Result:
+def full_result(*, seeds=4, **changes) -> AnalysisRecord:
     """A result of the six classes a, b, c, x, y, z with every optional part."""
     predictions = block_predictions()
     reference = np.full((3, 3), 0.5)
@@ -68,7 +67,7 @@ def full_result(*, seeds=4, **changes) -> Result:
         "description": "Six classes in two blocks.",
         "counts": count_pairs(predictions, k=3),
         "runs": block_runs(predictions.class_names, blocks=6, seeds=seeds),
-        "manifest": {"config": {"k": 3, "embedder": {"name": "skipgram"}}, "seeds": [0, 1, 2, 3]},
+        "provenance": {"config": {"k": 3, "embedder": {"name": "skipgram"}}, "seeds": [0, 1, 2, 3]},
         "predictions": predictions,
         "history": pd.DataFrame(
             {
@@ -93,16 +92,16 @@ def full_result(*, seeds=4, **changes) -> Result:
         ],
         "uncertainty": some_uncertainty(changes.get("counts", predictions).class_names),
     }
-    return Result(**(parts | changes))
+    return AnalysisRecord(**(parts | changes))
 
 
-def many_result(*, size=40, seeds=1) -> Result:
+def many_result(*, size=40, seeds=1) -> AnalysisRecord:
     """A result of many classes in five blocks, `class 00` and on."""
     names = tuple(f"class {i:02}" for i in range(size))
     labels = np.arange(size * 6) % size
     top = np.column_stack([labels, (labels + 5) % size, (labels + 10) % size])
     predictions = Predictions(labels, top, None, names)
-    return Result(
+    return AnalysisRecord(
         title="Many",
         description="",
         counts=count_pairs(predictions, k=3),

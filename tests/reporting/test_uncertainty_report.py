@@ -39,7 +39,7 @@ def test_cells_show_every_source_in_order(analysis):
     assert "In brackets: where 95 % fall with other seeds, then with other pictures." in tables.column_note(analysis)
     assert tables.pairs_table(analysis).header[2:6] == ["cosine", "95 % of seeds", "95 % of pictures", "counts"]
     assert "{\\tiny [$-$0.30, 0.30]}" in to_latex(analysis)
-    assert "[−0.30, 0.30] pictures" in render_page(analysis, {})
+    assert "[−0.30, 0.30] pictures" in render_page(analysis, {}, {})
 
 
 def test_texts_are_called_so(make_result):
@@ -93,7 +93,7 @@ def test_what_was_not_measured_is_not_told(make_result):
     assert chance_sentence(bare) == ""
     assert uncertainty_figures.intervals(bare) is None
     assert uncertainty_figures.dimension(bare) is None
-    assert "Other pictures" not in render_page(bare, {})
+    assert "Other pictures" not in render_page(bare, {}, {})
     assert not any(name == "split-half reliability" for name, _ in facts(bare))
 
 

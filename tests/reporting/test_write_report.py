@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from confemb.analysis.derived import analyse
-from confemb.analysis.record import KnownReference
+from confemb.analysis.record import AnalysisRecord, Examples, KnownReference
 from confemb.records.embedding import ClassEmbedding, EmbeddingRuns
 from confemb.records.pairs import count_pairs
 from confemb.records.predictions import Predictions
 from confemb.records.similarity import SimilarityMatrix
-from confemb.reporting import Examples, Result, write_report
 from confemb.reporting.findings import finding, group_sentence, seeds_sentence
 from confemb.reporting.html import flatten, heat_step, render_page
+from confemb.reporting.write import write_report
 from confemb.support.errors import ConfembError
 
 FIGURES = {"similarity_heatmap", "class_map", "dendrogram", "reference", "seeds_spread", "examples", "training"}
@@ -27,7 +27,7 @@ HOSTILE = '<script>alert("1")</script>'
 @pytest.fixture(scope="module")
 def written(result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("written") / "report"
-    write_report(result, folder)
+    write_report(analyse(result), folder, manifest=result.provenance)
     return folder
 
 
@@ -38,7 +38,7 @@ def test_every_file_is_there(written):
 
 
 def test_the_same_result_gives_the_same_bytes(written, result, tmp_path):
-    write_report(result, tmp_path / "again")
+    write_report(analyse(result), tmp_path / "again", manifest=result.provenance)
     for path in written.rglob("*.*"):
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(written)).read_bytes(), path.name
 
@@ -96,7 +96,7 @@ class _Page(HTMLParser):
 
 
 def test_the_page_needs_nothing_from_outside(written, many):
-    for text in ((written / "report.html").read_text(encoding="utf-8"), render_page(many, {})):
+    for text in ((written / "report.html").read_text(encoding="utf-8"), render_page(many, {}, {})):
         page = _Page(text)
         assert all(source.startswith("data:image/") for source in page.sources)
         assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
@@ -118,7 +118,7 @@ def test_the_page_shows_the_figures_and_begins_with_the_finding(written, analysi
 
 
 def test_the_page_of_many_classes_can_be_searched(many):
-    text = render_page(many, {})
+    text = render_page(many, {}, {})
     assert 'id="search"' in text
     assert text.count("<tr data-name=") == 40
     assert "Strongest pairs" in text
@@ -135,11 +135,10 @@ def test_text_of_the_user_is_escaped_everywhere(make_result, result, tmp_path):
         counts=count_pairs(renamed, k=3),
         runs=runs,
         predictions=renamed,
-        manifest={HOSTILE: HOSTILE},
         groups={HOSTILE: list(names[:3]), "other": list(names[3:])},
         references=[KnownReference(HOSTILE, SimilarityMatrix(np.eye(3) + 0.1 * (1 - np.eye(3)), names[:3]))],
     )
-    write_report(hostile, tmp_path)
+    write_report(analyse(hostile), tmp_path, manifest={HOSTILE: HOSTILE})
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "{{ 7 * 7 }}" in page
@@ -158,7 +157,8 @@ def test_few_classes_work(tmp_path, size, seeds):
     vectors = np.random.default_rng(0).normal(size=(seeds, size, 2)).astype(np.float32)
     runs = EmbeddingRuns(vectors, tuple(range(seeds)), names)
     counts = count_pairs(predictions, k=1)
-    write_report(Result(title="t", description="", counts=counts, runs=runs), tmp_path)
+    record = AnalysisRecord(title="t", description="", counts=counts, runs=runs)
+    write_report(analyse(record), tmp_path, manifest={})
     _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert len(pd.read_csv(tmp_path / "similarities.csv")) == size * (size - 1) // 2
 
@@ -166,7 +166,7 @@ def test_few_classes_work(tmp_path, size, seeds):
 def test_a_figure_of_an_older_result_goes(make_result, tmp_path):
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "training.png").touch()
-    write_report(make_result(history=None, examples=None), tmp_path)
+    write_report(analyse(make_result(history=None, examples=None)), tmp_path, manifest={})
     assert not (tmp_path / "figures" / "training.png").exists()
     assert (tmp_path / "figures" / "class_map.png").exists()
 
@@ -209,6 +209,6 @@ def test_examples_of_unequal_length():
         Examples(np.zeros((2, 4, 4, 1), np.uint8), np.zeros(1, int), np.zeros((2, 1)), np.ones((2, 1)), np.zeros(2))
 
 
-def test_an_unknown_class_in_a_group_is_named(make_result, tmp_path):
+def test_an_unknown_class_in_a_group_is_named(make_result):
     with pytest.raises(ConfembError, match="unknown class 'q' in the group 'g'"):
-        write_report(make_result(groups={"g": ["q"]}), tmp_path)
+        analyse(make_result(groups={"g": ["q"]}))

@@ -35,7 +35,7 @@ def mini(**training) -> Experiment:
 @pytest.fixture(scope="module")
 def no_report():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "write_draft_report", lambda draft, display: draft.publish() or "")
+        patch.setattr(pipeline, "publish_report", lambda record, draft, display: draft.publish() or "")
         yield
 
 

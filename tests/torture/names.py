@@ -139,16 +139,17 @@ def write_reports(folder: Path, names: tuple[str, ...], *, every: bool = True) -
     """Write reports of some of the names, of all of them, and a study; of the names that are left only if `every`."""
     import pandas as pd
 
-    from confemb.analysis.record import KnownReference
+    from confemb.analysis.derived import analyse
+    from confemb.analysis.record import AnalysisRecord, KnownReference
     from confemb.records.embedding import EmbeddingRuns
     from confemb.records.pairs import count_pairs
     from confemb.records.prediction_files import save_predictions
     from confemb.records.predictions import Predictions
     from confemb.records.similarity import SimilarityMatrix
-    from confemb.reporting import Result, write_report
     from confemb.reporting.study import Section, Study, StudyFigure, write_study
     from confemb.reporting.style import new_figure
     from confemb.reporting.tables import frame_table
+    from confemb.reporting.write import write_report
     from confemb.studies.costs import cost_matrix, save_costs
 
     generator = np.random.default_rng(0)
@@ -166,20 +167,17 @@ def write_reports(folder: Path, names: tuple[str, ...], *, every: bool = True) -
         (folder / what).mkdir(parents=True)
         save_predictions(predictions, folder / what / "predictions.parquet")
         reference = SimilarityMatrix(np.eye(size), chosen)
-        write_report(
-            Result(
-                title=names[number],
-                description=names[number + 3],
-                counts=count_pairs(predictions, k=3),
-                runs=runs,
-                predictions=predictions,
-                manifest={name: name for name in names},
-                groups={names[0]: list(chosen[:2]), names[-1]: list(chosen[2:4])},
-                references=[KnownReference(names[1], reference)],
-                item=names[3][:40],
-            ),
-            folder / what,
+        record = AnalysisRecord(
+            title=names[number],
+            description=names[number + 3],
+            counts=count_pairs(predictions, k=3),
+            runs=runs,
+            predictions=predictions,
+            groups={names[0]: list(chosen[:2]), names[-1]: list(chosen[2:4])},
+            references=[KnownReference(names[1], reference)],
+            item=names[3][:40],
         )
+        write_report(analyse(record), folder / what, manifest={name: name for name in names})
         save_costs(cost_matrix(runs[0].cosine()), chosen, folder / what / "costs.csv")
     frame = pd.DataFrame({names[14]: list(names), "value": np.linspace(0, 1, len(names))})
 

@@ -155,11 +155,11 @@ def reader_and_writer(setting: Setting, until: float, random: Random) -> Trial:
     """Read a result again and again while another process writes one of two results into the folder, in turn."""
     import numpy as np
 
-    from confemb.result.folder import load_result
+    from confemb.result import open_result
     from confemb.support.errors import ConfembError
 
     failures, tried = [], 0
-    known = [load_result(folder).runs.vectors for folder in (setting.home / "unbroken", setting.earlier)]
+    known = [open_result(folder).runs.vectors for folder in (setting.home / "unbroken", setting.earlier)]
     folder = setting.over_earlier(setting.home / "watched")
     writer = children.start(
         "list",
@@ -169,7 +169,7 @@ def reader_and_writer(setting: Setting, until: float, random: Random) -> Trial:
     )
     while writer.running():
         try:
-            found = load_result(folder).runs.vectors
+            found = open_result(folder).runs.vectors
             if not any(np.array_equal(found, vectors) for vectors in known):
                 failures.append("vectors of neither result")
         except ConfembError as error:

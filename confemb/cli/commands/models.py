@@ -31,7 +31,7 @@ def retrain(
     from confemb.pipeline.experiment import load_experiment
     from confemb.pipeline.series import train_networks
     from confemb.reporting.study import write_study
-    from confemb.result.folder import load_result
+    from confemb.result.folder import read_analysis
     from confemb.studies.retraining import NETWORKS, save_networks
     from confemb.studies.retraining_report import collect_networks, retraining_study
     from confemb.support.manifest import study_manifest
@@ -40,7 +40,7 @@ def retrain(
     chosen = _references(references, found.report.references)
     folders = train_networks(found, networks, out, references=list(chosen), together=together)
     retraining = collect_networks(
-        {folder.name: load_result(folder) for folder in folders},
+        {folder.name: read_analysis(folder) for folder in folders},
         title=found.title,
         references=list(chosen.values()),
         manifest=study_manifest(experiment=found.model_dump(mode="json", exclude_none=True), networks=networks),
@@ -208,34 +208,26 @@ def diff(
     """Show which class pairs moved between two checkpoints of one network, beyond chance."""
     from confemb.records.class_cells import load_class_names
     from confemb.records.prediction_files import classes_to_keep
-    from confemb.reporting.study import write_study
     from confemb.result.model_files import load_classifier
-    from confemb.studies.difference import pair_differences
-    from confemb.studies.difference_report import difference_study
-    from confemb.studies.models import join_pictures
+    from confemb.studies import DifferenceOptions, compare_checkpoints
     from confemb.support.errors import one_of
     from confemb.support.manifest import study_manifest
 
-    weigh_by = one_of("--weighting", weighting, "count", "probability")
+    names = (Path(a).stem, Path(b).stem)
+    options = DifferenceOptions(
+        k=k,
+        weighting=one_of("--weighting", weighting, "count", "probability"),
+        level=level,
+        flips=flips,
+        seed=seed,
+        names=names if names[0] != names[1] else (a, b),
+        title=title or "",
+    )
     given, keep = None if classes is None else load_class_names(classes), classes_to_keep(k)
     before = load_classifier(a, class_names=given, split=split, keep=keep)
     after = load_classifier(b, class_names=before.class_names, split=split, keep=keep)
-    before, after = join_pictures([before, after])
-    found = pair_differences(before, after, k=k, weighting=weigh_by, flips=flips, seed=seed)
-    names = (Path(a).stem, Path(b).stem)
-    if names[0] == names[1]:
-        names = (a, b)
-    counted = f"the share of one's {'first' if k == 1 else f'{k} first'} predictions that name the other"
-    study = difference_study(
-        found,
-        names=names,
-        accuracies=(before.accuracy, after.accuracy),
-        measure=counted if weighting == "count" else "the mean probability that one's pictures give to the other",
-        level=level,
-        title=title or f"What changed from {names[0]} to {names[1]}",
-        manifest=study_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed),
-    )
-    typer.echo(write_study(study, out))
+    manifest = study_manifest(before=a, after=b, k=k, weighting=weighting, split=split, level=level, seed=seed)
+    typer.echo(compare_checkpoints(before, after, options, manifest=manifest).save(out))
 
 
 def _references(names: list[str] | None, default: list[str]) -> "dict[str, Reference]":

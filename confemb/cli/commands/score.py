@@ -212,29 +212,31 @@ def _progress() -> "Iterator[Callable[[int, int], None]]":
 
 def _embed(out: Path, report: Path, scored: "Scored", data: "OpenedData") -> None:
     """Embed the predictions as `confemb embed` does by itself; classes without items are left out."""
-    from confemb.embedders.options import embedder_options
+    from confemb.analysis.options import AnalysisOptions, ReportOptions
+    from confemb.embedders.options import DEFAULT_EMBEDDER, embedder_options
     from confemb.records.options import PairOptions
     from confemb.records.prediction_files import load_pairs
-    from confemb.result.folder import embed_predictions
-    from confemb.stats.options import UncertaintyOptions
-    from confemb.support.files import sha256_file
+    from confemb.result import analyze_counts
+    from confemb.result.folder import save_analysis, writing
+    from confemb.support.files import unchanged
+    from confemb.support.progress import Display
 
     item = {"picture": "picture", "text": "text", "audio": "recording", "row": "row", "file": "file"}[data.kind]
     names = scored.predictions.class_names
     missing = len(names) - len(set(scored.predictions.labels.tolist()))
     if missing:
         typer.echo(f"note: {missing:,} of {len(names):,} classes have no {item}; they are left out of the report.")
-    counts, predictions = load_pairs(out, missing_classes="drop" if missing else "error")
-    summary = embed_predictions(
-        counts,
-        predictions,
-        embedder_options("skipgram", 20, []),
-        report,
-        seed=0,
+    pairs = PairOptions(missing_classes="drop" if missing else "error")
+    options = AnalysisOptions(
         title=visible(f"{scored.predictions.classifier} on {scored.predictions.dataset}"),
-        item=item,
-        pairs=PairOptions(),
-        uncertainty=UncertaintyOptions(),
-        source={"file": out.name, "sha256": sha256_file(out)},
+        pairs=pairs,
+        embedding=embedder_options(DEFAULT_EMBEDDER, 20, []),
+        report=ReportOptions(item=item),
     )
-    typer.echo(summary)
+    with unchanged(out) as digest:
+        counts, predictions = load_pairs(out, missing_classes=pairs.missing_classes)
+    with writing(report) as draft:
+        result = analyze_counts(
+            counts, predictions, options, source={"file": out.name, "sha256": digest}, display=Display()
+        )
+        typer.echo(save_analysis(result, draft, display=Display()))

@@ -46,9 +46,9 @@ def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, 
     """Return (class, cosine) of those nearest where the classes are too many for a table of all pairs, else None."""
     from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
     from confemb.records.embedding import EmbeddingRuns
-    from confemb.result.folder import RUNS, open_result
+    from confemb.result.folder import RUNS, check_result
 
-    open_result(folder)
+    check_result(folder)
     runs = EmbeddingRuns.load(folder / RUNS)
     return runs[0].analogy([class_name], top=top) if len(runs.class_names) > MOST_CLASSES_IN_A_TABLE else None
 
@@ -57,12 +57,12 @@ def result_uncertainty(
     folder: Path,
 ) -> "tuple[SimilarityMatrix, dict[Source, SimilarityInterval], TwoValues | None]":
     """Return a finished result's medians, its intervals by source, and both values where its runs form two groups."""
-    from confemb.result.folder import load_result
+    from confemb.result.folder import read_analysis
     from confemb.stats.groups import two_values
     from confemb.stats.seeds import summarise_runs
     from confemb.stats.uncertainty import intervals_by_source
 
-    result = load_result(folder)
+    result = read_analysis(folder)
     summary = summarise_runs(result.runs)
     intervals = intervals_by_source(summary, len(result.runs), result.uncertainty)
     return summary.similarity, intervals, two_values(result.runs, summary.basins)

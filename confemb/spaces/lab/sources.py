@@ -4,7 +4,7 @@ from pathlib import Path
 
 from confemb.records.embedding import EmbeddingRuns
 from confemb.records.word_vectors import WordVectors
-from confemb.result.folder import RUNS, open_result
+from confemb.result.folder import RUNS, check_result, read_analysis
 from confemb.spaces.lab.labelled import LabelledVectors, label_words, load_labels
 from confemb.support.errors import ConfembError, quoted_list
 
@@ -36,7 +36,7 @@ def open_labelled(path: str | Path, labels: str | Path | None = None) -> tuple[L
 
 def open_classes(folder: Path) -> WordVectors:
     """Return a result's classes as words, by the first seed; raises ConfembError for a folder without a result."""
-    open_result(folder)
+    check_result(folder)
     embedding = EmbeddingRuns.load(folder / RUNS)[0]
     return WordVectors(embedding.class_names, embedding.vectors)
 
@@ -45,8 +45,7 @@ def _open_result(folder: Path, labels: str | Path | None) -> tuple[LabelledVecto
     classes = open_classes(folder)
     if labels is not None:
         return label_words(classes, load_labels(labels))
-    values = open_result(folder).values
-    groups = (values["experiment"]["report"] if "experiment" in values else values["report"])["groups"]
+    groups = read_analysis(folder).groups
     if not groups:
         raise ConfembError(f"{folder} declares no groups of classes: give classes and labels by --labels FILE.tsv.")
     label_of = {name: group for group, names in groups.items() for name in names}

@@ -70,6 +70,7 @@ NOT_FUZZED = {
     "support/locks.py:alone_in": "a folder is opened to lock it",
     "references/cifar10h.py:canonical_labels": OWN_TEXT,
     "reporting/html.py:_read": OWN_TEXT,
+    "result/result.py:Result.frame": OWN_TEXT,
     "reporting/style.py:_with_fewer_colours": OWN_TEXT,
     "networks/training/loop.py:train": ORBAX,
     "pipeline/unknown_run.py:held_out_logits": "its file is used only if it has the SHA-256 of the manifest",

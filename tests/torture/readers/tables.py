@@ -50,45 +50,31 @@ def predictions_readers(scratch: Path) -> list[Reader]:
 
 def results_readers(scratch: Path) -> list[Reader]:
     from confemb.analysis.examples import load_examples, save_examples
+    from confemb.analysis.options import AnalysisOptions, ReportOptions
     from confemb.analysis.record import Examples
     from confemb.cli.commands.similarities import result_uncertainty
-    from confemb.embedders import make_pair_embedder
+    from confemb.embedders.options import EmbedderOptions
     from confemb.records.embedding import ClassEmbedding, EmbeddingRuns
-    from confemb.records.options import PairOptions
     from confemb.records.pairs import PairCounts, count_pairs
     from confemb.records.similarity import SimilarityMatrix
-    from confemb.result.folder import embed_counts, load_history, open_result
-    from confemb.result.uncertainty_stage import measure_chance
+    from confemb.result import analyze_counts, open_result
+    from confemb.result.folder import load_history
     from confemb.stats.count_replicates import CountReplicates, load_replicates
     from confemb.stats.intervals import load_intervals
     from confemb.stats.options import UncertaintyOptions
     from confemb.stats.uncertainty import Uncertainty
-    from confemb.support.draft import Draft
-    from confemb.support.progress import Display
 
     folder = scratch / "result"
     folder.mkdir()
-    draft = Draft(folder)
-    draft.values.update(title="t", description="", source={"file": "x"})
-    draft.values["report"] = {"groups": {"g": ["cat", "dog"]}, "reference": [], "item": "picture"}
     sample = small_predictions(40)
-    embedder = make_pair_embedder("counts", {})
-    key = "k"
     counts = count_pairs(sample, k=3)
-    embed_counts(counts, embedder, range(2), draft, key, display=Display(), files=[])
-    measure_chance(
-        counts,
-        EmbeddingRuns.load(draft.path("embedding_runs.npz")),
-        sample,
-        embedder,
-        PairOptions(),
-        UncertaintyOptions(pictures=4, split_halves=2, dimension_splits=1),
-        draft,
-        key,
-        seed=0,
-        display=Display(),
+    options = AnalysisOptions(
+        title="t",
+        embedding=EmbedderOptions(name="counts", seeds=2),
+        uncertainty=UncertaintyOptions(pictures=4, split_halves=2, dimension_splits=1),
+        report=ReportOptions(groups={"g": ["cat", "dog"]}),
     )
-    draft.publish()
+    analyze_counts(counts, sample, options, source={"file": "x"}).save(folder)
     runs = EmbeddingRuns.load(folder / "embedding_runs.npz")
     runs[0].save(folder / "embedding.txt")
     similarity = SimilarityMatrix(np.eye(4), NAMES)

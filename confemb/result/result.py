@@ -1,0 +1,159 @@
+"""`Result`: one analysis to be looked at, saved, opened again; `analyze` makes one from predictions in memory."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from confemb.analysis.compute import compute_analysis
+from confemb.analysis.derived import Analysis, analyse
+from confemb.analysis.options import AnalysisOptions
+from confemb.analysis.record import AnalysisRecord
+from confemb.embedders.options import DEFAULT_EMBEDDER, EmbedderOptions
+from confemb.records.pairs import PairCounts, count_pairs
+from confemb.records.predictions import Predictions, predictions_from_scores
+from confemb.records.similarity import SimilarityMatrix
+from confemb.result.folder import read_analysis, save_analysis, writing
+from confemb.stats.count_replicates import CountedResampling
+from confemb.stats.seeds import RunSummary, summarise_runs
+from confemb.support.progress import Display
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Result(AnalysisRecord):
+    """One analysis: counts, vectors, similarities, how sure they are, and where they come from.
+
+    `analyze` and `open_result` make one. Its fields are those of `AnalysisRecord`.
+    """
+
+    @classmethod
+    def of(cls, record: AnalysisRecord) -> "Result":
+        """Return a record as a result."""
+        return cls(**{field.name: getattr(record, field.name) for field in dataclasses.fields(AnalysisRecord)})
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The K class names."""
+        return self.counts.class_names
+
+    @functools.cached_property
+    def analysis(self) -> Analysis:
+        """What follows from the result: medians over the seeds, intervals, order, clusters, agreement."""
+        return analyse(self)
+
+    @property
+    def similarity(self) -> SimilarityMatrix:
+        """The (K, K) cosine similarities, medians over the embedding seeds."""
+        return self._summary.similarity
+
+    @functools.cached_property
+    def _summary(self) -> RunSummary:
+        return summarise_runs(self.runs)
+
+    def nearest(self, class_name: str, top: int = 10) -> list[tuple[str, float]]:
+        """Return the `top` classes most similar to one, with their cosines, most similar first.
+
+        Raises:
+            ConfembError: an unknown class.
+        """
+        return self.similarity.ranked(class_name)[:top]
+
+    def frame(self) -> "pd.DataFrame":
+        """Return a row for each pair of classes, most similar first: the columns of `similarities.csv`."""
+        import io
+
+        import pandas as pd
+
+        from confemb.reporting.write import similarities_csv
+
+        table = pd.read_csv(io.StringIO(similarities_csv(self.analysis)), keep_default_na=False, na_values=[""])
+        return table.sort_values("cosine", ascending=False, kind="stable", ignore_index=True)
+
+    def save(self, folder: str | os.PathLike[str], *, display: Display | None = None) -> Path:
+        """Write the result with its report (tables, figures, report.html) into a folder, whole or not at all.
+
+        Raises:
+            ConfembError: a folder that holds another kind of result, or that cannot be written to.
+        """
+        with writing(folder, experiment="experiment" in self.provenance) as draft:
+            save_analysis(self, draft, display=display)
+        return Path(folder)
+
+    def __repr__(self) -> str:
+        """Say what it is of and by which embedder, in one line."""
+        embedder = self.provenance.get("stages", {}).get("embed", {}).get("embedder", "")
+        title = f"{self.title!r}, " if self.title else ""
+        return f"<Result: {title}{len(self.class_names)} classes, {self.counts.total:,} pairs, {embedder}>"
+
+
+def analyze(
+    labels: Any,
+    scores_or_classes: Any,
+    *,
+    class_names: Sequence[str] | None = None,
+    k: int | None = None,
+    options: AnalysisOptions | None = None,
+    source: dict[str, Any] | None = None,
+    display: Display | None = None,
+) -> Result:
+    """Return how a classifier sees its classes, from its predictions.
+
+    Args:
+        labels: (N,) true classes.
+        scores_or_classes: (N, K) probabilities of the classes.
+        class_names: the K names, in the order of the columns.
+        k: how many of each item's most probable classes are paired with its true one; None: 3, or K where that is less.
+        options: how to count, embed and measure; by default as `confemb embed`.
+        source: facts about where the predictions come from, recorded.
+        display: where progress shows.
+
+    Raises:
+        ConfembError: labels and scores that do not fit each other; as `analyze_counts`.
+    """
+    options = options or default_options()
+    scores = np.asarray(scores_or_classes)
+    names = tuple(str(i) for i in range(scores.shape[1])) if class_names is None else tuple(class_names)
+    predictions = predictions_from_scores(scores, np.asarray(labels), names, k=min(max(k or 0, 5), scores.shape[1]))
+    pairs = options.pairs.model_copy(update={"k": min(3, predictions.k) if k is None else k})
+    counts = count_pairs(predictions, **pairs.model_dump())
+    return analyze_counts(
+        counts, predictions, options.model_copy(update={"pairs": pairs}), source=source, display=display
+    )
+
+
+def default_options() -> AnalysisOptions:
+    """Return the options of `confemb embed` where none is given."""
+    return AnalysisOptions(embedding=EmbedderOptions(name=DEFAULT_EMBEDDER))
+
+
+def analyze_counts(
+    counts: PairCounts,
+    predictions: Predictions | None,
+    options: AnalysisOptions,
+    *,
+    counted: CountedResampling | None = None,
+    source: dict[str, Any] | None = None,
+    display: Display | None = None,
+) -> Result:
+    """Return how a classifier sees its classes, from pair counts; arguments as `compute_analysis`.
+
+    Raises:
+        ConfembError: as `confemb.analysis.compute.compute_analysis`.
+    """
+    return Result.of(compute_analysis(counts, predictions, options, counted=counted, source=source, display=display))
+
+
+def open_result(folder: str | os.PathLike[str]) -> Result:
+    """Return the result that a folder holds, whole: equal to the one that was saved.
+
+    Raises:
+        ConfembError: a folder that holds none, or files that are not those its manifest records.
+    """
+    return Result.of(read_analysis(Path(folder)))
