@@ -249,7 +249,7 @@ app.add_typer(captions.captions, name="captions")
 @app.command(name="list")
 def list_names(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="datasets, classifiers, embedders, references or experiments.")
+        str, typer.Argument(metavar="KIND", help="datasets, models, classifiers, embedders, references or experiments.")
     ],
 ) -> None:
     """Print the names that are known."""
@@ -257,6 +257,12 @@ def list_names(
         from confemb.support.settings import experiment_names
 
         names = experiment_names()
+    elif kind == "models":
+        from confemb.classifiers.models.model_names import FAMILIES
+        from confemb.networks.pretrained.weight_sources import PUBLISHED
+
+        names = [f"{one.prefix}:{one.argument}  {one.what}" for one in FAMILIES.values()]
+        names += [f"{name}  confemb's own network" for name in PUBLISHED]
     else:
         from confemb.datasets import DATASETS
         from confemb.embedders import EMBEDDERS
@@ -265,7 +271,7 @@ def list_names(
 
         registries = {r.kind + "s": r for r in (DATASETS, CLASSIFIERS, EMBEDDERS, REFERENCES)}
         if kind not in registries:
-            raise unknown_name("kind of name", kind, [*registries, "experiments"])
+            raise unknown_name("kind of name", kind, [*registries, "models", "experiments"])
         names = registries[kind].names()
     for name in names:
         say(name)
