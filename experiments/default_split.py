@@ -62,7 +62,7 @@ def draw_sides(
         seed: draws.
     """
     free = sorted(set(families) - set(fixed))
-    drawn = np.random.default_rng(seed).permutation(len(free))[: int(round(share * len(free) - 1e-9))]
+    drawn = np.random.default_rng(seed).permutation(len(free))[: round(share * len(free) - 1e-9)]
     choosing = {free[i] for i in drawn} | set(fixed)
     return {family: "choosing" if family in choosing else "judging" for family in families}
 
