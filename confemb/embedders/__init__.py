@@ -1,8 +1,8 @@
 """Embedders turn pair counts, or a look into the classifier itself, into class vectors.
 
 `confusion_rate` is the default; `skipgram` is the paper's; `directed`, `balanced` and `ppmi` are relatives of it,
-`counts` is the plain baseline, `diffusion` follows the confusions over several steps, `weights` and `features` look into
-the classifier. `embed_runs` embeds once for each seed, and once where an embedder knows no chance.
+`counts` is the plain baseline, `diffusion` follows the confusions over several steps, `weights` and `features` look
+into the classifier. `embed_runs` embeds once for each seed, and once where an embedder knows no chance.
 
 May import: support, records, datasets.
 Start reading at: `Embedder` and `embed_runs` here, then `skipgram`.

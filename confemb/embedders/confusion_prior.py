@@ -1,8 +1,8 @@
 """What to expect of the confusions of two classes before their own are looked at: a prior rate for every pair.
 
-Three features of two classes go into it, each from 0 or -1 to 1: how alike they stand among all classes (`standing`), how
-much what they are confused with is the same (`shared`), and how far confusions lead from one to the other (`diffused`).
-A multinomial logit model says which pairs the confusions of this classifier fall on, given the features.
+Three features of two classes go into it: how alike they stand among all classes (`standing`), how much what they are
+confused with is the same (`shared`), and how far confusions lead from one to the other (`diffused`). A multinomial
+logit model says which pairs the confusions of this classifier fall on, given the features.
 """
 
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ class PriorRates:
 def heat_kernel(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the heat kernel exp(-2 TIME (I - N)) of a graph, (K, K), and the roots of its degrees, (K,).
 
-    N = D^-1/2 S D^-1/2 for (K, K) symmetric weights S of at least 0 with a zero diagonal; an island keeps to itself. All
-    terms of the series are at least 0, so small entries are as exact as large ones.
+    N = D^-1/2 S D^-1/2 for (K, K) symmetric weights S of at least 0 with a zero diagonal; an island keeps to itself.
+    All terms of the series are at least 0, so small entries are as exact as large ones.
     """
     degree = weights.sum(axis=1)
     island = degree == 0
@@ -76,8 +76,9 @@ def standing_cosines(kernel: np.ndarray, roots: np.ndarray, connected: np.ndarra
     """Return (K, K) how alike two classes stand among all classes, -1 to 1.
 
     The row of a class holds the logarithms of the chances to diffuse to each class, relative to those after long
-    (Qiu et al. 2018), less the mean row. Their cosines say who is near whom; the cosines between the rows of these, less
-    the mean row again, also where neither is near the other but both are near, or far from, the same groups of classes.
+    (Qiu et al. 2018), less the mean row. Their cosines say who is near whom; the cosines between the rows of these,
+    less the mean row again, also where neither is near the other but both are near, or far from, the same groups of
+    classes.
 
     Args:
         kernel, roots: see `heat_kernel`.
@@ -127,8 +128,8 @@ def prior_rates(shares: np.ndarray, confusions: np.ndarray, exposure: np.ndarray
 def _fit(features: np.ndarray, confusions: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the slopes (3,) and the prior rates (P,) of P pairs, by Newton's method.
 
-    The confusions fall on pair p with the chance E_p exp(x_p b) / sum of E exp(x b). Only their shares matter to b: as all
-    confusions grow alike, so do the rates, and nothing else changes.
+    The confusions fall on pair p with the chance E_p exp(x_p b) / sum of E exp(x b). Only their shares matter to b: as
+    all confusions grow alike, so do the rates, and nothing else changes.
     """
     slopes = np.zeros(features.shape[1])
     total, all_exposure = confusions.sum(), exposure.sum()

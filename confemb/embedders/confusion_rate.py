@@ -107,13 +107,14 @@ class FittedRates:
         cells = scipy.sparse.coo_array((matrix.data, (own[matrix.row], own[matrix.col])), shape=(size, size))
         drawn = cells.toarray().astype(np.float64)
         totals = drawn.sum(axis=1)
-        i, j = self._seen
+        # Pairs that were seen at all; a replicate may hold others, where what was not seen yet is drawn too.
+        i, j = np.nonzero(np.triu((drawn > 0) | (drawn.T > 0) | (self.confusions > 0), k=1))
         there, back = drawn[i, j], drawn[j, i]
         now = totals[i] + totals[j]
         # Other numbers of pictures in a class are no news: what is compared are rates.
         confusions = np.divide((there + back) * self.exposure[i, j], now, out=np.zeros_like(now), where=now > 0)
         share = _divided(there, totals[i]) + _divided(back, totals[j])
-        change = share / 2 / (self.prior.roots[i] * self.prior.roots[j]) - self._steps
+        change = (share / 2 - self.shares[i, j]) / (self.prior.roots[i] * self.prior.roots[j])
         before = self.prior.diffused[i, j]
         after = np.clip(before + 2 * TIME * change, 0.0, 1.0)
         prior = self.prior.rates[i, j] * ((after + FEATURE_FLOOR) / (before + FEATURE_FLOOR)) ** self.prior.slopes[2]
@@ -125,18 +126,6 @@ class FittedRates:
     def embed(self, counts: PairCounts, *, seed: int = 0) -> ClassEmbedding:
         """Return vectors of other counts of the same classes, as `ConfusionRate` does; the seed changes nothing."""
         return ConfusionRate(strength=self.strength).embed(counts, seed=seed)
-
-    @cached_property
-    def _seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs that are seen confused, the first class before the second."""
-        i, j = np.nonzero(np.triu(self.confusions, k=1))
-        return i, j
-
-    @cached_property
-    def _steps(self) -> np.ndarray:
-        """Their weights in the graph that confusions diffuse over."""
-        i, j = self._seen
-        return self.shares[i, j] / (self.prior.roots[i] * self.prior.roots[j])
 
     @cached_property
     def _table(self) -> np.ndarray:
@@ -197,6 +186,11 @@ class ConfusionRate:
 
     strength: Annotated[float, Gt(0), Lt(1e6)] = 10.0
     dim: Annotated[int, Ge(1)] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether no dimension is left out, so that there is none to choose."""
+        return self.dim is None
 
     def fit(self, counts: PairCounts) -> FittedRates:
         """Return the rates of every two classes, with their prior."""

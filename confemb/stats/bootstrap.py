@@ -29,6 +29,10 @@ RUNS_OF_A_SEEDED_EMBEDDER = 2
 class Resampling(Protocol):
     """Something that can be drawn anew: single pictures, or the cells of a confusion matrix."""
 
+    def whole(self) -> PairCounts:
+        """Return the counts of everything that is drawn from."""
+        ...
+
     def replicate(self, number: int) -> PairCounts:
         """Return the counts of bootstrap replicate `number`, of those classes only that have pictures in it."""
         ...
@@ -63,6 +67,10 @@ class PictureResampling:
         """Raise ConfembError where the pictures cannot be counted so, see `count_pairs`."""
         object.__setattr__(self, "hashes", picture_hashes(self.predictions))
         self._count(np.ones(len(self.predictions), np.int64))
+
+    def whole(self) -> PairCounts:
+        """Return the counts of all pictures."""
+        return self._count(np.ones(len(self.predictions), np.int64))
 
     def replicate(self, number: int) -> PairCounts:
         """Return the counts of one replicate, see `poisson_weights`."""
@@ -115,6 +123,10 @@ class CellResampling:
                 "only a confusion matrix (k = 1, whole counts) can be drawn anew without its pictures; "
                 "give the predictions."
             )
+
+    def whole(self) -> PairCounts:
+        """Return the confusion matrix itself."""
+        return self.counts
 
     def replicate(self, number: int) -> PairCounts:
         """Return the counts of one replicate: each cell from the Poisson distribution with its count as the mean."""
@@ -303,16 +315,25 @@ def run_cosines(
     index = {name: i for i, name in enumerate(class_names)}
     rows = np.array([index[name] for name in counts.class_names])
     values = np.empty((min(runs_of(embedder), runs or RUNS_OF_A_SEEDED_EMBEDDER), len(upper[0])), np.float32)
-    keys = (blake2b(f"{key}/{run}".encode(), digest_size=4).digest() for run in range(len(values)))
-    seeds = [int.from_bytes(digest, "little") % 2**31 for digest in keys]
-    for run, embedding in enumerate(embed_seeds(embedder, counts, seeds)):
-        found = cosines(embedding.vectors)
+    for run, found in enumerate(_cosine_tables(embedder, counts, key, len(values))):
         if len(rows) < size:
             whole = np.full((size, size), np.nan)
             whole[np.ix_(rows, rows)] = found
             found = whole
         values[run] = found[upper]
     return values
+
+
+def _cosine_tables(embedder: Embedder, counts: PairCounts, key: str, runs: int) -> Iterator[np.ndarray]:
+    """Return the (K, K) cosines of each run, without making vectors where the embedder needs none for them."""
+    table = getattr(embedder, "cosine_table", None)
+    if table is not None:
+        yield table(counts)
+        return
+    keys = (blake2b(f"{key}/{run}".encode(), digest_size=4).digest() for run in range(runs))
+    seeds = [int.from_bytes(digest, "little") % 2**31 for digest in keys]
+    for embedding in embed_seeds(embedder, counts, seeds):
+        yield cosines(embedding.vectors)
 
 
 def _selected(counts: PairCounts, drawn: np.ndarray) -> PairCounts:

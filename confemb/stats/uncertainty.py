@@ -12,7 +12,7 @@ from confemb.embedders import Embedder
 from confemb.records.embedding import EmbeddingRuns, cosines
 from confemb.stats.bootstrap import Resampling, replicate_cosines, runs_of
 from confemb.stats.groups import two_values
-from confemb.stats.intervals import SOURCES, SimilarityInterval, Source, Spread, load_intervals, save_intervals
+from confemb.stats.intervals import LEVEL, SOURCES, SimilarityInterval, Source, Spread, load_intervals, save_intervals
 from confemb.stats.reliability import (
     NeighbourOverlap,
     Reliability,
@@ -167,9 +167,13 @@ def measure_uncertainty(
     overlaps = [seed_overlap(runs)]
     intervals = []
     if effort.pictures > 1 and len(names) > 1:
+        # Fitted once to all pictures, an embedder may give the cosines of a replicate in a hundredth of the time.
+        fitted = embedder.fit(resampling.whole()) if hasattr(embedder, "fit") else embedder
         interval, overlap = _over_pictures(
-            resampling, embedder, runs, effort.pictures, seed=seed, progress=step("bootstrap")
+            resampling, fitted, runs, effort.pictures, seed=seed, progress=step("bootstrap")
         )
+        if hasattr(fitted, "interval"):
+            interval = interval.widened(*fitted.interval(LEVEL))
         intervals.append(interval)
         overlaps.append(overlap)
     half = dimension = None
