@@ -5,8 +5,8 @@ from typing import Any
 from confemb.support.errors import ConfembError
 from confemb.support.settings import PluginSection, PositiveInt, key_and_value
 
-# What `confemb embed` and `confemb.analyze` use; experiments say theirs.
-DEFAULT_EMBEDDER = "diffusion"
+# What `confemb embed` and `confemb.analyze` use; experiments say theirs. It reads probabilities where there are any.
+DEFAULT_EMBEDDER = "confusion_rate"
 
 
 class EmbedderOptions(PluginSection):

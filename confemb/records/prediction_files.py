@@ -132,6 +132,10 @@ def load_predictions(
     return _load_predictions(content, where, class_names, keep)
 
 
+# The probabilities beyond are next to nothing, and a file of many classes seldom holds them.
+MOST_WEIGHED = 10
+
+
 def load_pairs(
     path: str | os.PathLike[str],
     *,
@@ -139,7 +143,7 @@ def load_pairs(
     k: int | None = None,
     self_pairs: SelfPairs = "keep",
     missing_classes: MissingClasses = "error",
-    weighting: Weighting = "count",
+    weighting: Weighting | None = "count",
     temperature: float = 1.0,
 ) -> tuple[PairCounts, Predictions | None]:
     """Read predictions, or a confusion matrix, and count the pairs; or read pairs that were counted.
@@ -151,8 +155,10 @@ def load_pairs(
     Args:
         path: the file; "-" reads standard input.
         class_names: as in `load_predictions`.
-        k: how many predicted classes to pair with the true one; None takes 3, or as many as there are.
-        self_pairs, missing_classes, weighting, temperature: as in `count_pairs`.
+        k: how many predicted classes to pair with the true one; None takes 3, or as many as there are; of the
+            probabilities that `weighting=None` finds, 10.
+        self_pairs, missing_classes, weighting, temperature: as in `count_pairs`; a weighting of None weighs by
+            probability where the file has probabilities, and counts where it has none.
 
     Returns:
         The pair counts, and the predictions (None for a confusion matrix or counts).
@@ -176,7 +182,7 @@ def load_pairs(
             ), None
     if isinstance(content, list) and not has_predictions(content):
         check_k(1 if k is None else k, 1, what="predicted classes for each picture in a confusion matrix")
-        if weighting != "count":
+        if weighting == "probability":
             raise ConfembError(f"{where} is a confusion matrix and has no probabilities to weigh pairs by.")
         with naming_file(where):
             confusions, names = parse_confusions(content, class_names)
@@ -185,7 +191,11 @@ def load_pairs(
             ), None
     predictions = _load_predictions(content, where, class_names, classes_to_keep(k))
     with naming_file(where):
-        k = min(3, predictions.k) if k is None else k
+        if weighting is None:
+            weighting, most = ("count", 3) if predictions.top_probs is None else ("probability", MOST_WEIGHED)
+        else:
+            most = 3
+        k = min(most, predictions.k) if k is None else k
         counts = count_pairs(
             predictions,
             k=k,

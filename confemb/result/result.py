@@ -14,7 +14,9 @@ from confemb.analysis.derived import Analysis, analyse
 from confemb.analysis.options import AnalysisOptions
 from confemb.analysis.record import AnalysisRecord
 from confemb.embedders.options import DEFAULT_EMBEDDER, EmbedderOptions
+from confemb.records.options import PairOptions
 from confemb.records.pairs import PairCounts, count_pairs
+from confemb.records.prediction_files import MOST_WEIGHED
 from confemb.records.predictions import Predictions, predictions_from_scores
 from confemb.records.similarity import SimilarityMatrix
 from confemb.result.folder import read_analysis, save_analysis, writing
@@ -109,19 +111,22 @@ def analyze(
         labels: (N,) true classes.
         scores_or_classes: (N, K) probabilities of the classes.
         class_names: the K names, in the order of the columns.
-        k: how many of each item's most probable classes are paired with its true one; None: 3, or K where that is less.
-        options: how to count, embed and measure; by default as `confemb embed`.
+        k: how many of each item's most probable classes are paired with its true one; None: 3, without `options` 10, or
+            K where that is less.
+        options: how to count, embed and measure; by default as `confemb embed`, weighed by probability.
         source: facts about where the predictions come from, recorded.
         display: where progress shows.
 
     Raises:
         ConfembError: labels and scores that do not fit each other; as `analyze_counts`.
     """
-    options = options or default_options()
+    usual = 3
+    if options is None:
+        options, usual = default_options(), MOST_WEIGHED
     scores = np.asarray(scores_or_classes)
     names = tuple(str(i) for i in range(scores.shape[1])) if class_names is None else tuple(class_names)
-    predictions = predictions_from_scores(scores, np.asarray(labels), names, k=min(max(k or 0, 5), scores.shape[1]))
-    pairs = options.pairs.model_copy(update={"k": min(3, predictions.k) if k is None else k})
+    predictions = predictions_from_scores(scores, np.asarray(labels), names, k=min(max(k or usual, 5), scores.shape[1]))
+    pairs = options.pairs.model_copy(update={"k": min(usual, predictions.k) if k is None else k})
     counts = count_pairs(predictions, **pairs.model_dump())
     return analyze_counts(
         counts, predictions, options.model_copy(update={"pairs": pairs}), source=source, display=display
@@ -129,8 +134,8 @@ def analyze(
 
 
 def default_options() -> AnalysisOptions:
-    """Return the options of `confemb embed` where none is given."""
-    return AnalysisOptions(embedding=EmbedderOptions(name=DEFAULT_EMBEDDER))
+    """Return the options of `confemb embed` where none is given and there are probabilities."""
+    return AnalysisOptions(pairs=PairOptions(weighting="probability"), embedding=EmbedderOptions(name=DEFAULT_EMBEDDER))
 
 
 def analyze_counts(

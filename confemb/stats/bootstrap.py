@@ -27,7 +27,7 @@ RUNS_OF_A_SEEDED_EMBEDDER = 2
 
 
 class Resampling(Protocol):
-    """Something that can be drawn anew: single pictures, or the cells of a confusion matrix."""
+    """Something that can be resampled: single pictures, or the cells of a confusion matrix."""
 
     def whole(self) -> PairCounts:
         """Return the counts of everything that is drawn from."""
