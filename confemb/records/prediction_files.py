@@ -189,7 +189,8 @@ def load_pairs(
             return pairs_from_confusions(
                 confusions, names, self_pairs=self_pairs, missing_classes=missing_classes
             ), None
-    predictions = _load_predictions(content, where, class_names, classes_to_keep(k))
+    keep = classes_to_keep(MOST_WEIGHED if k is None and weighting is None else k)
+    predictions = _load_predictions(content, where, class_names, keep)
     with naming_file(where):
         if weighting is None:
             weighting, most = ("count", 3) if predictions.top_probs is None else ("probability", MOST_WEIGHED)
