@@ -169,9 +169,10 @@ class ConfusionRate:
     confused, 1/2 for as often as by guessing (1 / K), 0 for never. It is one formula for any number of classes, finite
     where nothing is ever confused, and grows for all pairs where all confusions grow alike.
 
-    The matrix of cosines is a correlation matrix in practice, and the vectors are its Cholesky factor. Where a few
-    eigenvalues are negative (at most -0.03 over 42 ImageNet classifiers), they are raised to 0 and the
-    diagonal is brought back to 1; `vector_error` says how much that changes.
+    The matrix of cosines is nearly always a correlation matrix (its smallest eigenvalue is 0.02 to 0.10 for three
+    ImageNet classifiers, 0.27 or more for four of CIFAR-10), and the vectors are its Cholesky factor. Where eigenvalues
+    are negative, they are raised to 0 and the diagonal is brought back to 1; `vector_error` says how much that changes
+    (0.013 at most for 200 made-up classes with 50 pictures each).
 
     The settings were chosen on the classifiers of `experiments/default_split.py`, and judged once on others
     (`experiments/default_similarity.py`).
