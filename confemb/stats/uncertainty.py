@@ -167,7 +167,7 @@ def measure_uncertainty(
     overlaps = [seed_overlap(runs)]
     intervals = []
     if effort.pictures > 1 and len(names) > 1:
-        # Fitted once to all pictures, an embedder may give the cosines of a replicate in a hundredth of the time.
+        # Fitted once to all pictures, an embedder may give the cosines of a replicate in a fraction of the time.
         fitted = embedder.fit(resampling.whole()) if hasattr(embedder, "fit") else embedder
         interval, overlap = _over_pictures(
             resampling, fitted, runs, effort.pictures, seed=seed, progress=step("bootstrap")

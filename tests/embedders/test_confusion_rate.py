@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.linalg import expm
@@ -7,10 +9,15 @@ from confemb.embedders.confusion_prior import BACKGROUND, heat_kernel
 from confemb.embedders.confusion_rate import ConfusionRate, readable, shrunk
 from confemb.embedders.counts import symmetric_shares
 from confemb.records.pairs import PairCounts, pairs_from_confusions
-from confemb.stats.bootstrap import CellResampling
+from confemb.records.prediction_files import load_pairs
+from confemb.stats.bootstrap import CellResampling, PictureResampling
 from confemb.stats.uncertainty import Effort, measure_uncertainty
 
 CONFUSIONS = np.array([[600, 90, 20, 40], [50, 800, 70, 0], [30, 20, 400, 60], [80, 10, 0, 300]])
+
+
+CASES = Path(__file__).parents[2].parent / "shared" / "cases_statistics"
+with_cases = pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/cases_statistics")
 
 
 def counts_of(confusions) -> PairCounts:
@@ -247,3 +254,30 @@ def test_very_many_classes_without_a_table(monkeypatch):
     nearest = embedding.cosine().values - 2 * np.eye(300)
     assert (group[nearest.argmax(axis=1)] == group).mean() > 0.95
     assert ConfusionRate().embed(counts_of(table)).vectors.tobytes() == embedding.vectors.tobytes()
+
+
+@with_cases
+def test_intervals_of_rare_confusions_hold_the_truth():
+    counts, predictions = load_pairs(CASES / "counts_rare_k20_n1000.npz")
+    truth = readable(np.loadtxt(CASES / "counts_rare_k20_truth.csv"), 20)
+    runs = embed_runs(ConfusionRate(), counts, range(1))
+    interval = measure_uncertainty(
+        PictureResampling(predictions), ConfusionRate(), runs, Effort(60, 0, 0), seed=0
+    ).intervals[0]
+    low, high = pairs_of(interval.low), pairs_of(interval.high)
+    assert ((low <= truth) & (truth <= high)).mean() > 0.92
+    assert (high - low).min() > 0
+
+
+@with_cases
+def test_one_mistake_in_a_thousand_pictures():
+    counts, predictions = load_pairs(CASES / "one_mistake.npz")
+    runs = embed_runs(ConfusionRate(), counts, range(1))
+    interval = measure_uncertainty(
+        PictureResampling(predictions, k=1), ConfusionRate(), runs, Effort(40, 0, 0), seed=0
+    ).intervals[0]
+    similarity = runs.cosines()[0]
+    assert pairs_of(similarity).max() < 0.31
+    # What was seen once may be as rare as what was never seen, and the other way round.
+    most, rest = np.argsort(-pairs_of(similarity))[[0, 1]]
+    assert pairs_of(interval.low)[most] < pairs_of(interval.high)[rest]
