@@ -126,12 +126,18 @@ def embed(
     k: PairedClasses = None,
     self_pairs: Annotated[str, typer.Option(help="Pairs of a class with itself: keep or drop.")] = "keep",
     missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
-    weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
+    weighting: Annotated[
+        str | None,
+        typer.Option(
+            help="Weigh pairs by count or by probability. Default: by probability where the file has probabilities and "
+            "no embedder is named, else by count."
+        ),
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
     embedder: Annotated[
         str | None,
         typer.Option(
-            help="How pairs become vectors: confemb list embedders; skipgram is the paper's. Default: diffusion."
+            help="How pairs become vectors: confemb list embedders; skipgram is the paper's. Default: confusion_rate."
         ),
     ] = None,
     dim: Annotated[
@@ -177,11 +183,14 @@ def embed(
     from confemb.support.progress import Display
 
     check_output(out, inputs=given_paths(predictions, classes, groups, *(reference or [])))
+    # The default reads the probabilities where there are any; whoever names an embedder says what it reads.
+    weigh_by = one_of("--weighting", weighting or "count", "count", "probability")
+    by_what_there_is = weighting is None and embedder is None
     embedder = embedder or DEFAULT_EMBEDDER
     pairs = PairOptions(
         self_pairs=one_of("--self-pairs", self_pairs, "keep", "drop"),
         missing_classes=one_of("--missing-classes", missing_classes, "error", "drop"),
-        weighting=one_of("--weighting", weighting, "count", "probability"),
+        weighting=weigh_by,
         temperature=temperature,
     )
     names, reading = with_classes(classes, reading)
@@ -198,9 +207,8 @@ def embed(
         report=ReportOptions(groups={} if groups is None else load_groups(groups), reference=reference, item=item),
     )
     with unchanged(None if standard_input else predictions) as digest:
-        counts, found = load_pairs(
-            predictions, options=reading, class_names=names, k=k, **pairs.model_dump(exclude={"k"})
-        )
+        counting = pairs.model_dump(exclude={"k"}) | ({"weighting": None} if by_what_there_is else {})
+        counts, found = load_pairs(predictions, class_names=names, k=k, options=reading, **counting)
         replicates = None if found is not None or standard_input else load_replicates(predictions)
     if counts.k == 1 and embedder in ("skipgram", "directed"):
         note(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
@@ -209,6 +217,9 @@ def embed(
             f"counts alone do not tell which pairs are of one {item}, so no interval is given for other {item}s; "
             "confemb count --bootstraps 200 counts what that needs."
         )
+    if by_what_there_is and found is not None and found.top_probs is not None:
+        weigh_by = "probability"
+        options = options.model_copy(update={"pairs": pairs.model_copy(update={"weighting": weigh_by})})
     source = {"file": name} if digest is None else {"file": name, "sha256": digest}
     with writing(out) as draft:
         result = analyze_counts(
@@ -216,7 +227,7 @@ def embed(
             found,
             options,
             counted=None if replicates is None else CountedResampling(replicates, counts, names),
-            source=source | {"missing_classes": missing_classes, "weighting": weighting, "temperature": temperature},
+            source=source | {"missing_classes": missing_classes, "weighting": weigh_by, "temperature": temperature},
             display=Display(),
         )
         say_text(save_analysis(result, draft, display=Display()))

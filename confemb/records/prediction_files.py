@@ -150,6 +150,10 @@ def load_predictions(
     return _load_predictions(_read(path), class_names, keep, options)
 
 
+# The probabilities beyond are next to nothing, and a file of many classes seldom holds them.
+MOST_WEIGHED = 10
+
+
 def load_pairs(
     path: str | os.PathLike[str],
     *,
@@ -157,7 +161,7 @@ def load_pairs(
     k: int | None = None,
     self_pairs: SelfPairs = "keep",
     missing_classes: MissingClasses = "error",
-    weighting: Weighting = "count",
+    weighting: Weighting | None = "count",
     temperature: float = 1.0,
     options: ReadOptions = DEFAULT,
 ) -> tuple[PairCounts, Predictions | None]:
@@ -171,8 +175,10 @@ def load_pairs(
     Args:
         path: the file; "-" reads standard input.
         class_names: as in `load_predictions`.
-        k: how many predicted classes to pair with the true one; None takes 3, or as many as there are.
-        self_pairs, missing_classes, weighting, temperature: as in `count_pairs`.
+        k: how many predicted classes to pair with the true one; None takes 3, or as many as there are; of the
+            probabilities that `weighting=None` finds, 10.
+        self_pairs, missing_classes, weighting, temperature: as in `count_pairs`; a weighting of None weighs by
+            probability where the file has probabilities, and counts where it has none.
         options: as in `load_predictions`; `rows` and `kind` for confusion matrices.
 
     Returns:
@@ -192,7 +198,7 @@ def load_pairs(
             ), None
     if _is_matrix(content, options):
         check_k(1 if k is None else k, 1, what="predicted classes for each picture in a confusion matrix")
-        if weighting != "count":
+        if weighting == "probability":
             raise ConfembError(f"{where} is a confusion matrix and has no probabilities to weigh pairs by.")
         assert content.table is not None
         rows = content.table.rows or square_rows(content.table)
@@ -203,9 +209,11 @@ def load_pairs(
             return pairs_from_confusions(
                 confusions, names, self_pairs=self_pairs, missing_classes=missing_classes, shares=shares
             ), None
-    predictions = _load_predictions(content, class_names, classes_to_keep(k), options)
+    keep = classes_to_keep(MOST_WEIGHED if k is None and weighting is None else k)
+    predictions = _load_predictions(content, class_names, keep, options)
     with naming_file(where):
-        k = min(3, predictions.k) if k is None else k
+        weighting, most = chosen_weighting(weighting, predictions)
+        k = min(most, predictions.k) if k is None else k
         unseen = set(np.flatnonzero(np.bincount(predictions.labels, minlength=len(predictions.class_names)) == 0))
         only_other = {predictions.class_names[i] for i in unseen} == {OTHER}
         if missing_classes == "error" and only_other and OTHER not in (class_names or ()):
@@ -228,7 +236,7 @@ def _select_counted(
     k: int | None,
     self_pairs: SelfPairs,
     missing_classes: MissingClasses,
-    weighting: Weighting,
+    weighting: Weighting | None,
     temperature: float,
 ) -> PairCounts:
     """Return pairs that were counted, as other settings would have counted them."""
@@ -239,6 +247,18 @@ def _select_counted(
         raise ConfembError("its pairs are counted already: a temperature must be given to the counting.")
     k = min(3, counts.k) if k is None else k
     return counts.select(k=k, self_pairs=self_pairs, missing_classes=missing_classes, class_names=class_names)
+
+
+def chosen_weighting(weighting: Weighting | None, predictions: Predictions) -> tuple[Weighting, int]:
+    """Return how pairs are weighed, and how many classes of an item are paired where nobody says otherwise.
+
+    Args:
+        weighting: what was asked for; None weighs by probability where there are probabilities.
+        predictions: what is counted.
+    """
+    if weighting is None and predictions.top_probs is not None:
+        return "probability", MOST_WEIGHED
+    return weighting or "count", 3
 
 
 def holds_counts(content: bytes) -> bool:

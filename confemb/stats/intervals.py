@@ -67,6 +67,10 @@ class SimilarityInterval:
         low, high = float(self.low[row, column]), float(self.high[row, column])
         return None if np.isnan(low) or np.isnan(high) else (low, high)
 
+    def widened(self, low: np.ndarray, high: np.ndarray) -> "SimilarityInterval":
+        """Return the interval that holds both this one and other (K, K) bounds, where this one is known."""
+        return replace(self, low=np.minimum(self.low, low), high=np.maximum(self.high, high))
+
 
 def save_intervals(intervals: Iterable[SimilarityInterval], path: str | os.PathLike[str]) -> None:
     """Write the intervals of several sources over the same classes to one NPZ file; nothing is pickled.

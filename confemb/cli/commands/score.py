@@ -216,6 +216,7 @@ def _embed(out: Path, report: Path, scored: "Scored", data: "OpenedData") -> Non
     from confemb.analysis.options import ReportOptions
     from confemb.records.options import PairOptions
     from confemb.records.pairs import count_pairs
+    from confemb.records.prediction_files import chosen_weighting
     from confemb.result import analyze_counts, default_options
     from confemb.result.folder import save_analysis, writing
     from confemb.support.files import sha256_file
@@ -226,7 +227,10 @@ def _embed(out: Path, report: Path, scored: "Scored", data: "OpenedData") -> Non
     missing = len(names) - len(set(scored.predictions.labels.tolist()))
     if missing:
         note(f"{missing:,} of {len(names):,} classes have no {item}; they are left out of the report.")
-    pairs = PairOptions(k=min(3, scored.predictions.k), missing_classes="drop" if missing else "error")
+    weighting, most = chosen_weighting(None, scored.predictions)
+    pairs = PairOptions(
+        k=min(most, scored.predictions.k), weighting=weighting, missing_classes="drop" if missing else "error"
+    )
     options = default_options().model_copy(
         update={
             "title": visible(f"{scored.predictions.classifier} on {scored.predictions.dataset}"),
