@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
+from confemb.cli.commands import captions, compare, counting, explore, lab, models, similarities, uses, words
 from confemb.cli.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
 from confemb.support.errors import ConfembError, one_of, unknown_name, visible
 
@@ -195,6 +195,7 @@ def report(folder: ResultFolder) -> None:
     typer.echo(write_result_report(folder))
 
 
+app.command()(explore.explore)
 app.command()(similarities.similar)
 app.command()(compare.compare)
 app.command()(models.retrain)

@@ -317,6 +317,11 @@ def _said(values: Mapping[str, Any], folder: Path) -> tuple[str, str, ReportOpti
         ) from error
 
 
+def describe_result(manifest: Manifest) -> tuple[str, str, ReportOptions]:
+    """Return a result's title, description and what its report shows; raises ConfembError where it says none."""
+    return _said(manifest.values, manifest.folder)
+
+
 def load_history(path: Path) -> pd.DataFrame:
     """Read a training's history: a column `epoch` and others, numbers only, empty cells as NaN.
 

@@ -99,9 +99,15 @@ def restricted(data: ExplorerData, class_names: tuple[str, ...]) -> ExplorerData
         order=seriation.order,
         places=places,
         kept=scatter,
-        # An item may have been taken for a class that is left out.
-        items=None,
+        items=_renumbered(data.items, new),
     )
+
+
+def _renumbered(items: ExplorerItems | None, new: np.ndarray) -> ExplorerItems | None:
+    """Return items under other class numbers; None where a class was left out, for which some may have been taken."""
+    if items is None or (new < 0).any():
+        return None
+    return dataclasses.replace(items, labels=new[items.labels], top_classes=new[items.top_classes])
 
 
 def _cells(counts: PairCounts, predictions: Predictions | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
