@@ -5,6 +5,7 @@
 #   make torture                kill, fill up, feed rubbish to and run twice everything; 20 minutes on 2 cores
 #   make versions               the tests with the lowest and highest versions of what confemb needs, on every
 #                               Python it names that is here; an hour on 2 cores
+#   make explorer               the explorer's bundle from its TypeScript sources; needs Node
 #   make bench                  the benchmarks on the CPU, six minutes on two quiet cores; into reports/benchmarks
 #   make bench-accelerator      those for a GPU (not run on one yet); needs JAX and PyTorch for it in .venv
 #   make run PYTHON=python3.12  with a Python of your choice
@@ -19,7 +20,7 @@ endif
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper test test-slow torture versions lint bench bench-accelerator clean
+.PHONY: run paper test test-slow torture versions lint bench bench-accelerator explorer clean
 
 run: .venv/installed
 	$(BIN)/confemb run digits
@@ -57,6 +58,10 @@ bench: .venv/installed-bench
 bench-accelerator: .venv/installed
 	$(BIN)/python experiments/benchmarks/accelerator.py
 	$(BIN)/python experiments/benchmarks/report.py
+
+# No lock file: it would name a registry. The two tools' versions are exact, and they need nothing else.
+explorer:
+	cd confemb/reporting/explorer && npm install --no-package-lock --no-audit --no-fund && npm run check && npm run build
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

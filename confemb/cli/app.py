@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from confemb.cli.commands import captions, compare, counting, hierarchy, lab, models, similarities, uses, words
+from confemb.cli.commands import captions, compare, counting, explore, hierarchy, lab, models, similarities, uses, words
 from confemb.cli.commands import score as scoring
 from confemb.cli.commands.options import (
     ClassNames,
@@ -241,6 +241,7 @@ def report(folder: ResultFolder) -> None:
     say_text(write_result_report(folder))
 
 
+app.command()(explore.explore)
 app.command()(similarities.similar)
 app.command()(compare.compare)
 app.command()(models.retrain)
