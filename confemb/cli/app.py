@@ -14,6 +14,7 @@ import typer
 from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
 from confemb.cli.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
 from confemb.support.errors import ConfembError, one_of, unknown_name, visible
+from confemb.support.extras import missing_library
 
 if TYPE_CHECKING:
     from confemb.pipeline.experiment import Experiment
@@ -312,6 +313,8 @@ def main() -> None:
             _stopped(stopped)
         if debug:
             raise
+        if isinstance(error, ImportError) and (missing := missing_library(error)):
+            _fail(str(missing), 2)
         if isinstance(error, OSError) and error.filename is not None:
             # A path that cannot be used, by its length or for want of a right, is the user's to mend.
             _fail(str(ConfembError(f"{error.filename}: {error.strerror or error}; choose another path.")), 2)
