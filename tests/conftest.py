@@ -36,7 +36,10 @@ settings.load_profile("confemb")
 
 def lacking(error):
     """Return why a test cannot run here: a library of an extra is not installed; None for any other error."""
-    missing = missing_library(error) if isinstance(error, ImportError) else None
+    # pytest puts errors of its own around those of a module's imports.
+    while error is not None and not isinstance(error, ImportError):
+        error = error.__cause__
+    missing = missing_library(error) if error is not None else None
     # Installed, but hidden by a test that looks at the message.
     if missing is None or importlib.machinery.PathFinder.find_spec(missing.name) is not None:
         return None
@@ -45,9 +48,9 @@ def lacking(error):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
-    """Skip a module of tests whose imports need an extra that is not installed."""
+    """Skip a module, or a folder with a conftest.py, whose imports need an extra that is not installed."""
     report = yield
-    if report.failed and (reason := lacking(report.call.excinfo.value.__cause__)):
+    if report.failed and (reason := lacking(report.call.excinfo.value)):
         report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: {reason}")
     return report
 

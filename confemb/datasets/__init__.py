@@ -115,8 +115,8 @@ def open_dataset(
         path: for `image_folder` the folder; for `cifar10` and `tfds:NAME` a TFDS data_dir to look in first.
         image_size: pictures are resized to this many pixels a side, for `image_folder` and `tfds:NAME`.
         crop: then their centre of this many pixels is cut out, of `image_size` by default.
-        cache_dir: where prepared data lies (default: $CONFEMB_CACHE, $XDG_CACHE_HOME/confemb or ~/.cache/confemb);
-            a dataset that prepares nothing has no use for it.
+        cache_dir: where prepared data lies (default: $CONFEMB_CACHE, else the user's cache folder, on Linux
+            ~/.cache/confemb); a dataset that prepares nothing has no use for it.
 
     Raises:
         ConfembError: an unknown dataset, an option that it does not take, or one that it needs and was not given.
