@@ -8,7 +8,6 @@ Start reading at: `Dataset` and `open_dataset` here, then `digits`.
 """
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from confemb.records.predictions import check_class_names, check_indices
 from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.progress import Progress
 from confemb.support.registry import Registry
 
 DATASETS = Registry(
@@ -28,9 +28,6 @@ DATASETS = Registry(
         "tfds": "confemb.datasets.tfds_source:TfdsSource",
     },
 )
-
-# Called with (what is being done, steps done, steps in all).
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.datasets.cache import REPORT_EVERY, ArrayCache, Contents, SplitRows, cache_root, rename_folder
 from confemb.datasets.pictures import decode_picture
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.extras import import_extra
 from confemb.support.files import parse_json, read_bytes, sha256_file
+from confemb.support.progress import Progress
 
 REACH_SECONDS = 5.0
 # Bytes of a dataset_info.json; thousands of shards take some hundred thousand.

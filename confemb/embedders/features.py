@@ -1,6 +1,6 @@
 """How the classifier sees the pictures of each class: means of the activations before its last layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ from confemb.datasets import Dataset
 from confemb.records.classifier import BATCH_SIZE, Classifier, match_labels, open_classifier
 from confemb.records.embedding import ClassEmbedding
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ClassifierFeatures:
         class_names: Sequence[str],
         *,
         batch_size: int = BATCH_SIZE,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Steps | None = None,
     ) -> ClassEmbedding:
         """Return the (K', F) means of the classes that have pictures, in the classifier's order.
 

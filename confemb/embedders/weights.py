@@ -1,12 +1,13 @@
 """The classifier's own class vectors: the rows of its last layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from confemb.datasets import Dataset
 from confemb.records.classifier import Classifier, open_classifier
 from confemb.records.embedding import ClassEmbedding
+from confemb.support.progress import Steps
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ClassifierWeights:
         class_names: Sequence[str],
         *,
         batch_size: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Steps | None = None,
     ) -> ClassEmbedding:
         """Return the (K, F) weights of all K classes of the classifier; no picture is looked at.
 

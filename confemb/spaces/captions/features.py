@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root
 from confemb.spaces.words.activations import Activations, Broken, stream_vectors
 from confemb.support.errors import ConfembError
 from confemb.support.files import make_folder, read_bytes, sha256_file, whole_file
 from confemb.support.manifest import stage_key
 from confemb.support.npz import read_npy
+from confemb.support.progress import Progress
 
 # Pictures whose features are put on disk together: what a stopped run loses at most.
 PICTURES_IN_PART = 256

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from flax import nnx
 
-from confemb.datasets import Progress
 from confemb.records.word_vectors import WordVectors
 from confemb.spaces.captions.features import load_features, picture_features
 from confemb.spaces.captions.model import JointModel, place_all, start_from_vectors
@@ -23,6 +22,7 @@ from confemb.spaces.captions.training import Pairs, train_space
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import is_there, make_folder, read_text, write_text
 from confemb.support.manifest import Manifest, stage_key, versions
+from confemb.support.progress import Progress
 
 HISTORY, CHECKPOINTS = "history.csv", ".checkpoints"
 

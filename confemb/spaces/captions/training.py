@@ -15,7 +15,6 @@ import optax
 import pandas as pd
 from flax import nnx
 
-from confemb.datasets import Progress
 from confemb.networks.training.checkpoints import Checkpoints
 from confemb.networks.training.optimisers import learning_rate_schedule
 from confemb.spaces.captions.losses import batch_margin_loss, contrastive_loss, margin_loss
@@ -23,6 +22,7 @@ from confemb.spaces.captions.model import JointModel, place_all
 from confemb.spaces.captions.retrieval import Ranks, rank_all
 from confemb.spaces.captions.settings import CaptionTrainingSection
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Progress
 
 # How often the loop comes back within an epoch, to show progress.
 REPORTS_AN_EPOCH = 8
