@@ -107,23 +107,7 @@ def retraining_study(found: Retraining) -> Study:
                 ),
             ],
         ),
-        Section(
-            "Where the spread comes from",
-            "The standard deviation of each pair's cosine from training another network, and from embedding the same "
-            "network's pairs with another seed (variance components of a one-way random-effects model)."
-            if found.seeds > 1
-            else "The embedding does not depend on a seed: all spread comes from the training.",
-            tables=[_components_table(found)],
-            figures=[
-                StudyFigure(
-                    "variance_components",
-                    "Each dot is a pair of classes; below the dashed line the training moves it more than the seed.",
-                    lambda: components_figure(found),
-                )
-            ]
-            if found.seeds > 1
-            else [],
-        ),
+        _components_section(found),
         Section(
             "Networks",
             "Spearman's correlation of a network's order of the class pairs with that of the others (mean) and that of "
@@ -152,6 +136,25 @@ def retraining_study(found: Retraining) -> Study:
         data={"similarities.csv": pairs, "networks.csv": networks}
         | ({"references.csv": references} if len(references) else {}),
         manifest=dict(found.manifest),
+    )
+
+
+def _components_section(found: Retraining) -> Section:
+    if found.seeds == 1:
+        text = "The embedding does not depend on a seed: all spread comes from the training."
+        return Section("Where the spread comes from", text, tables=[_components_table(found)], figures=[])
+    return Section(
+        "Where the spread comes from",
+        "The standard deviation of each pair's cosine from training another network, and from embedding the same "
+        "network's pairs with another seed (variance components of a one-way random-effects model).",
+        tables=[_components_table(found)],
+        figures=[
+            StudyFigure(
+                "variance_components",
+                "Each dot is a pair of classes; below the dashed line the training moves it more than the seed.",
+                lambda: components_figure(found),
+            )
+        ],
     )
 
 
