@@ -37,9 +37,10 @@ settings.load_profile("confemb")
 def lacking(error):
     """Return why a test cannot run here: a library of an extra is not installed; None for any other error."""
     # pytest puts errors of its own around those of a module's imports, and of a test that waits for another message.
-    while error is not None and not isinstance(error, ImportError):
+    missing = None
+    while error is not None and missing is None:
+        missing = missing_library(error) if isinstance(error, ImportError) else None
         error = error.__cause__ or error.__context__
-    missing = missing_library(error) if error is not None else None
     # Installed, but hidden by a test that looks at the message.
     if missing is None or importlib.machinery.PathFinder.find_spec(missing.name) is not None:
         return None

@@ -15,7 +15,7 @@ from confemb.records.predictions import Predictions, check_class_names, check_in
 from confemb.support.errors import ConfembError
 
 
-def classify(
+def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predictions
     classifier: Classifier,
     inputs: Any,
     labels: np.ndarray,

@@ -277,7 +277,7 @@ def fetch(
         typer.echo(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
 
 
-def main() -> None:
+def main() -> None:  # noqa: C901 - a branch for each way a command can end
     """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 or 143 when it was stopped."""
     debug = "--debug" in sys.argv
     _open_closed_streams()

@@ -207,7 +207,6 @@ def class_map(analysis: Analysis) -> "Figure | None":
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.1), ncols=4, handletextpad=0.1, borderaxespad=0)
     texts = shortened_apart(analysis.class_names[i] for i in named)
     label_points(
-        figure,
         axes,
         places[named],
         texts,
@@ -310,7 +309,6 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
     points = np.column_stack([x, y])
     texts = pair_labels([(names[rows[p]], names[columns[p]]) for p in odd])
     label_points(
-        figure,
         axes,
         points[odd],
         texts,

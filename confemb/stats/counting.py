@@ -185,7 +185,7 @@ def _count(
     return found.counts()
 
 
-def _stream(
+def _stream(  # noqa: C901 - one pass over a file; to be one reader with that of `prediction_formats`
     file: Path, k: int | None, class_names: tuple[str, ...] | None, *, probabilities: bool, ids: bool
 ) -> Iterator[tuple[Predictions, int]]:
     """Yield a Parquet file's predictions, some rows at a time, and how many rows there are in all.

@@ -372,5 +372,5 @@ def components_figure(found: Retraining) -> "Figure":
     texts = pair_labels([(names[rows[p]], names[columns[p]]) for p in most], longest=14)
     points = np.column_stack([x, y])
     colours = [INK] * len(most)
-    label_points(figure, axes, points[most], texts, colours, obstacles=points, size=7.5, must_place=False)
+    label_points(axes, points[most], texts, colours, obstacles=points, size=7.5, must_place=False)
     return figure

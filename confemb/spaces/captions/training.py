@@ -94,18 +94,13 @@ def train_space(
     Raises:
         ConfembError: fewer than two captions to learn from, or a loss that is not finite.
     """
-    batch_size = min(settings.batch_size, len(training.captions))
-    if batch_size < 2 or len(training.features) < 2:
-        raise ConfembError("there are captions of fewer than 2 pictures to learn from: give more.")
+    batch_size = _batch_size(training, settings)
     steps = len(training.captions) // batch_size
     state, run = _begin(model, settings, steps)
     data = (jnp.asarray(training.features), jnp.asarray(training.captions), jnp.asarray(training.picture_of))
     key = jax.random.key(seed)
-    history: list[dict[str, float]] = []
     with Checkpoints(checkpoint_folder) as checkpoints:
-        restored = checkpoints.restore(state)
-        if restored is not None:
-            state, history = restored
+        state, history = checkpoints.restore(state) or (state, [])
         for epoch in range(len(history) + 1, settings.epochs + 1):
             batches = _batches(training, steps, batch_size, np.random.default_rng([seed, epoch]))
             totals = jnp.zeros(2)
@@ -115,8 +110,7 @@ def train_space(
                 state, totals = run(state, totals, data, batches, key, first, last)
                 if progress is not None:
                     jax.block_until_ready(totals)
-                    done = (epoch - 1) * REPORTS_AN_EPOCH + eighth
-                    progress(_told(epoch, settings.epochs, history), done, settings.epochs * REPORTS_AN_EPOCH)
+                    _tell(progress, epoch, eighth, settings.epochs, history)
             row = {"epoch": epoch, **_means(totals, steps * batch_size, epoch, settings)}
             spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - worked}
             _put_back(model, state)
@@ -133,6 +127,14 @@ def _batches(training: Pairs, steps: int, batch_size: int, generator: np.random.
     order = generator.permutation(len(training.captions))[: steps * batch_size].astype(np.int32)
     negatives = draw_negatives(training.picture_of, order, generator)
     return tuple(jnp.asarray(rows.reshape(steps, batch_size)) for rows in (order, negatives))
+
+
+def _batch_size(training: Pairs, settings: CaptionTrainingSection) -> int:
+    """Return how many captions a step learns from; raises ConfembError for fewer than two pictures."""
+    batch_size = min(settings.batch_size, len(training.captions))
+    if batch_size < 2 or len(training.features) < 2:
+        raise ConfembError("there are captions of fewer than 2 pictures to learn from: give more.")
+    return batch_size
 
 
 def _begin(model: JointModel, settings: CaptionTrainingSection, steps: int) -> tuple["TrainState", Callable[..., Any]]:
@@ -230,9 +232,9 @@ def _make_loop(
     return loop
 
 
-def _told(epoch: int, epochs: int, history: list[dict[str, float]]) -> str:
+def _tell(progress: Progress, epoch: int, eighth: int, epochs: int, history: list[dict[str, float]]) -> None:
     latest = f", finds {history[-1]['caption_recall_1']:.1%}" if "caption_recall_1" in (history or [{}])[-1] else ""
-    return f"epoch {epoch} of {epochs}{latest}"
+    progress(f"epoch {epoch} of {epochs}{latest}", (epoch - 1) * REPORTS_AN_EPOCH + eighth, epochs * REPORTS_AN_EPOCH)
 
 
 def _put_back(model: JointModel, state: TrainState) -> None:
