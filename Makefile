@@ -2,6 +2,8 @@
 #   make run                    the digits experiment, every stage, under two minutes
 #   make paper                  the paper's experiment on CIFAR-10
 #   make test / lint / test-slow
+#   make test-base              the fast tests that need no extra, in .venv-base: the base install alone
+#   make test-newest            the fast tests with the newest version of everything, in .venv-newest
 #   make torture                kill, fill up, feed rubbish to and run twice everything; 20 minutes on 2 cores
 #   make versions               the tests with the lowest and highest versions of what confemb needs, on every
 #                               Python it names that is here; an hour on 2 cores
@@ -20,7 +22,12 @@ endif
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper test test-slow torture versions lint bench bench-accelerator explorer clean
+# The newest Python that runs, pyenv's included: the newest JAX needs it.
+PYTHON_NEWEST := $(shell for python in python3.13 ~/.pyenv/versions/3.13*/bin/python python3.12 \
+	~/.pyenv/versions/3.12*/bin/python $(PYTHON); do \
+	$$python -c 'import ensurepip, venv' 2>/dev/null && echo $$python && break; done)
+
+.PHONY: run paper test test-slow test-base test-newest torture versions lint bench bench-accelerator explorer clean
 
 run: .venv/installed
 	$(BIN)/confemb run digits
@@ -33,6 +40,14 @@ test: .venv/installed-dev
 
 test-slow: .venv/installed-dev
 	$(BIN)/python -m pytest -q -m slow || [ $$? -eq 5 ] # 5: there is none
+
+test-base: .venv-base/installed
+	.venv-base/bin/python -m pytest -q -n auto --dist loadfile
+
+test-newest: .venv-newest/installed
+	@.venv-newest/bin/python -c 'import platform; from importlib.metadata import version as v; \
+		print("Python", platform.python_version(), "with JAX", v("jax"), "and NumPy", v("numpy"))'
+	.venv-newest/bin/python -m pytest -q -n auto --dist loadfile
 
 torture: .venv/installed-bench
 	@$(INSTALL) -e '.[fuzz]' 2>/dev/null || echo "Atheris does not install here: fuzzing is not guided by coverage."
@@ -64,7 +79,7 @@ explorer:
 	cd confemb/reporting/explorer && npm install --no-package-lock --no-audit --no-fund && npm run check && npm run build
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-base .venv-newest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamps are written last, so a broken installation is made again.
 .venv/bin/python:
@@ -72,7 +87,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e .
+	$(INSTALL) -e '.[train]'
 	@touch $@
 
 # With PyTorch and ONNX Runtime, the peers of the networks, and what else foreign files need.
@@ -83,3 +98,15 @@ clean:
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e '.[dev]'
 	@touch .venv/installed $@
+
+.venv-base/installed: pyproject.toml constraints.txt
+	rm -rf .venv-base
+	$(PYTHON) -m venv .venv-base
+	.venv-base/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+.venv-newest/installed: pyproject.toml
+	rm -rf .venv-newest
+	$(PYTHON_NEWEST) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train,test]'
+	@touch $@

@@ -1,9 +1,10 @@
 """Tests with the lowest and the highest versions that pyproject.toml allows, and the wheel by itself: `make versions`.
 
 Makes an environment for each Python that pyproject.toml names and each end of the ranges with uv (`pip install uv`),
-without optional extras, runs the tests there, and writes a row for each into the CSV. The lowest versions are those
-with wheels for that Python: nothing is compiled. Then builds the wheel, installs it alone, and runs five commands from
-another folder. A Python that the machine lacks gets a row that says so; pyenv's are found where pyenv has them.
+with the extra `train` and no other, runs the tests there, and writes a row for each into the CSV. The lowest versions
+are those with wheels for that Python: nothing is compiled. Then builds the wheel, installs it with `train`, and runs
+five commands from another folder. A Python that the machine lacks gets a row that says so; pyenv's are found where
+pyenv has them.
 
 python experiments/versions.py [--pythons 3.11 3.12 3.13] [--tests FILE ...] --out reports/reliability/versions.csv
 """
@@ -18,6 +19,7 @@ import tempfile
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -35,14 +37,15 @@ def uv(*arguments: str | Path) -> None:
     subprocess.run(command, check=True, cwd=ROOT)
 
 
-def project() -> dict[str, list[str]]:
+def project() -> dict[str, Any]:
     """Return what pyproject.toml says of the project."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def required() -> list[str]:
-    """Return the names of the packages that confemb needs."""
-    return [re.split(r"[^\w-]", requirement)[0] for requirement in project()["dependencies"]]
+    """Return the names of the packages that confemb needs, with those of the extra `train`."""
+    needed = [*project()["dependencies"], *project()["optional-dependencies"]["train"]]
+    return [re.split(r"[^\w-]", requirement)[0] for requirement in needed]
 
 
 def claimed() -> list[str]:
@@ -71,6 +74,8 @@ def environment(folder: Path, python: str, end: str) -> Path:
         "pip",
         "compile",
         "pyproject.toml",
+        "--extra",
+        "train",
         "--extra",
         "test",
         "--python-version",
@@ -111,7 +116,7 @@ def try_wheel(home: Path, python: str) -> dict[str, object]:
     uv("build", "--wheel", "--out-dir", home / "dist")
     (wheel,) = (home / "dist").glob("*.whl")
     uv("venv", "--python", python, home / "wheel")
-    uv("pip", "install", "--python", home / "wheel" / "bin" / "python", wheel)
+    uv("pip", "install", "--python", home / "wheel" / "bin" / "python", f"{wheel}[train]")
     elsewhere = home / "elsewhere"
     elsewhere.mkdir()
     commands = [

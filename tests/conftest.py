@@ -1,5 +1,10 @@
-"""Fixtures shared by all tests, and one reproducible Hypothesis profile."""
+"""Fixtures shared by all tests, and one reproducible Hypothesis profile.
 
+What needs a library of an extra that is not installed is skipped, with the extra as the reason. What the base install
+must do without any is in `test_base_install.py`, which skips nothing.
+"""
+
+import importlib.machinery
 import importlib.util
 import io
 import os
@@ -23,9 +28,52 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="confemb-compi
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 from confemb.records.predictions import Predictions, predictions_from_scores
+from confemb.support.extras import LIBRARIES, missing_library
 
 settings.register_profile("confemb", deadline=None, derandomize=True, max_examples=40, database=None)
 settings.load_profile("confemb")
+
+
+def lacking(error):
+    """Return why a test cannot run here: a library of an extra is not installed; None for any other error."""
+    # pytest puts errors of its own around those of a module's imports, and of a test that waits for another message.
+    missing = None
+    while error is not None and missing is None:
+        missing = missing_library(error) if isinstance(error, ImportError) else None
+        error = error.__cause__ or error.__context__
+    # Installed, but hidden by a test that looks at the message.
+    if missing is None or importlib.machinery.PathFinder.find_spec(missing.name) is not None:
+        return None
+    return str(missing)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Skip a module, or a folder with a conftest.py, whose imports need an extra that is not installed."""
+    report = yield
+    if report.failed and (reason := lacking(report.call.excinfo.value)):
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: {reason}")
+    return report
+
+
+def _skip_without_extra(item):
+    try:
+        return (yield)
+    except (Exception, pytest.fail.Exception) as error:
+        if reason := lacking(error):
+            pytest.skip(reason)
+        raise
+
+
+pytest_runtest_setup = pytest.hookimpl(wrapper=True)(_skip_without_extra)
+pytest_runtest_call = pytest.hookimpl(wrapper=True)(_skip_without_extra)
+
+
+def skip_without_extra(stderr):
+    """Skip a test whose command line said that it needs an extra which is not installed."""
+    said = re.search(r"need (\w+)\S*, which is missing", stderr)
+    if said and said[1] in LIBRARIES and importlib.machinery.PathFinder.find_spec(said[1]) is None:
+        pytest.skip(stderr.strip())
 
 
 @pytest.fixture
@@ -69,6 +117,7 @@ def process():
         environment = {**os.environ, "PYTHONPATH": str(Path(confemb.__file__).parent.parent)}
         command = [sys.executable, "-c", _PROCESS, *arguments]
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+        skip_without_extra(done.stderr)
         done.loaded = set(done.stderr.splitlines()[-1].removeprefix("loaded: ").split())
         return done
 
@@ -94,6 +143,7 @@ def run(monkeypatch, capsys):
         with pytest.raises(SystemExit) as stop:
             cli.main()
         shown = capsys.readouterr()
+        skip_without_extra(shown.err)
         return stop.value.code or 0, shown.out, shown.err
 
     return call

@@ -7,6 +7,7 @@ import numpy as np
 from confemb.analysis.clustering import Cluster, Seriation, find_clusters, seriate
 from confemb.analysis.record import AnalysisRecord, KnownReference, NamedReference
 from confemb.embedders.counts import count_similarity
+from confemb.records.indices import pair_indices
 from confemb.records.similarity import Agreement, SimilarityMatrix
 from confemb.references.comparison import AssessedAgreement, assess_agreement
 from confemb.stats.groups import TwoValues, two_values
@@ -113,7 +114,7 @@ class Analysis:
 
     def strongest_pairs(self, count: int) -> list[tuple[int, int]]:
         """Return the `count` most similar pairs as class indices, most similar first, ties in class order."""
-        rows, columns = np.triu_indices(len(self.class_names), k=1)
+        rows, columns = pair_indices(len(self.class_names))
         order = np.argsort(-self.similarity.values[rows, columns], kind="stable")[:count]
         return [(int(rows[p]), int(columns[p])) for p in order]
 

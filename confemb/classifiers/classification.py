@@ -24,7 +24,7 @@ from confemb.records.score_kinds import check_scores
 from confemb.support.errors import ConfembError
 
 
-def classify(
+def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predictions
     classifier: Classifier,
     inputs: Any,
     labels: np.ndarray,

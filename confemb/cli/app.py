@@ -27,6 +27,7 @@ from confemb.cli.commands.printing import note, say, say_text
 from confemb.cli.commands.reading import reads, with_classes
 from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.support.errors import ConfembError, one_of, shown, unknown_name, visible
+from confemb.support.extras import missing_library
 from confemb.support.output_folder import check_output
 from confemb.support.ranges import MOST_DIMENSIONS, MOST_REPLICATES, MOST_SEED, MOST_SEEDS
 from confemb.support.stopping import STATUS, STOPPED, Stopping, quietly
@@ -325,7 +326,7 @@ def fetch(
         say(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
 
 
-def main(stopping: Stopping | None = None) -> None:
+def main(stopping: Stopping | None = None) -> None:  # noqa: C901 - a branch for each way a command can end
     """Run the command line, and raise SystemExit with a status other than 0, see `confemb.cli.main`.
 
     Args:
@@ -363,6 +364,8 @@ def main(stopping: Stopping | None = None) -> None:
             _stopped(stopping)
         if debug:
             raise
+        if isinstance(error, ImportError) and (missing := missing_library(error)):
+            _fail(str(missing), 2)
         if isinstance(error, OSError) and error.filename is not None:
             # A path that cannot be used, by its length or for want of a right, is the user's to mend.
             _fail(str(ConfembError(f"{error.filename}: {error.strerror or error}; choose another path.")), 2)

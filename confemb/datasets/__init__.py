@@ -8,7 +8,6 @@ Start reading at: `Dataset` and `open_dataset` here, then `digits`.
 """
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from confemb.records.predictions import check_class_names, check_indices
 from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.progress import Progress
 from confemb.support.registry import Registry
 
 DATASETS = Registry(
@@ -28,9 +28,6 @@ DATASETS = Registry(
         "tfds": "confemb.datasets.tfds_source:TfdsSource",
     },
 )
-
-# Called with (what is being done, steps done, steps in all).
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +112,8 @@ def open_dataset(
         path: for `image_folder` the folder; for `cifar10` and `tfds:NAME` a TFDS data_dir to look in first.
         image_size: pictures are resized to this many pixels a side, for `image_folder` and `tfds:NAME`.
         crop: then their centre of this many pixels is cut out, of `image_size` by default.
-        cache_dir: where prepared data lies (default: $CONFEMB_CACHE, $XDG_CACHE_HOME/confemb or ~/.cache/confemb);
-            a dataset that prepares nothing has no use for it.
+        cache_dir: where prepared data lies (default: $CONFEMB_CACHE, else the user's cache folder, on Linux
+            ~/.cache/confemb); a dataset that prepares nothing has no use for it.
 
     Raises:
         ConfembError: an unknown dataset, an option that it does not take, or one that it needs and was not given.

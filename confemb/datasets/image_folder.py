@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.datasets.cache import ArrayCache, Contents, SplitRows, cache_root
 from confemb.datasets.picture_files import SUFFIXES, Folder, look_into, say_passed_over, summary
 from confemb.datasets.pictures import decode_picture
 from confemb.support.errors import ConfembError, quoted_list, repeated, unknown_name
 from confemb.support.files import read_text
+from confemb.support.progress import Progress
 
 CLASSES_FILE = "classes.txt"
 ALL = "all"

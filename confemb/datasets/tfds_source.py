@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.datasets.cache import REPORT_EVERY, ArrayCache, Contents, SplitRows, cache_root, rename_folder
 from confemb.datasets.pictures import decode_picture
 from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.extras import import_extra
 from confemb.support.files import parse_json, read_bytes, sha256_file
+from confemb.support.progress import Progress
 
 REACH_SECONDS = 5.0
 # Bytes of a dataset_info.json; thousands of shards take some hundred thousand.
@@ -136,7 +138,7 @@ def data_dirs(path: Path | None, root: Path) -> list[Path]:
 @contextlib.contextmanager
 def quiet_tfds() -> Iterator[Any]:
     """Import TFDS and keep its log, its prints and its progress bars to itself."""
-    import tensorflow_datasets as tfds
+    tfds = import_extra("tensorflow_datasets", "train", what="TFDS datasets")
     from absl import logging
 
     before = logging.get_verbosity()

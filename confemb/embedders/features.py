@@ -1,33 +1,27 @@
 """How the classifier sees the pictures of each class: means of the activations before its last layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from confemb.datasets import Dataset
+from confemb.embedders.centred import CentredVectors
 from confemb.records.classifier import BATCH_SIZE, Classifier, match_labels, open_classifier
 from confemb.records.embedding import ClassEmbedding
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 
 @dataclass(frozen=True)
-class ClassifierFeatures:
+class ClassifierFeatures(CentredVectors):
     """For each class the mean, over its pictures, of what goes into the last layer.
 
     Behind a rectifier all activations are positive and every two classes' means point much the same way. A constant
     added to all of them would be taken up by the last layer's bias, so the common part means nothing; it is taken out
     by subtracting the mean over the classes, each counted once however many pictures it has (as Papyan, Han and
-    Donoho 2020 do). The cosine of two classes of two is then -1.
-
-    Attributes:
-        centre: subtract the mean over the classes.
+    Donoho 2020 do), where `centre` is on. The cosine of two classes of two is then -1.
     """
-
-    deterministic: ClassVar[bool] = True
-
-    centre: bool = True
 
     def embed_classifier(
         self,
@@ -36,7 +30,7 @@ class ClassifierFeatures:
         class_names: Sequence[str],
         *,
         batch_size: int = BATCH_SIZE,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Steps | None = None,
     ) -> ClassEmbedding:
         """Return the (K', F) means of the classes that have pictures, in the classifier's order.
 
@@ -68,7 +62,4 @@ class ClassifierFeatures:
         if sums is None:
             raise ConfembError("there are no pictures: give at least one.")
         there = np.flatnonzero(pictures)
-        means = sums[there] / pictures[there, None]
-        if self.centre:
-            means -= means.mean(axis=0)
-        return ClassEmbedding(means, tuple(names[i] for i in there))
+        return ClassEmbedding(self.centred(sums[there] / pictures[there, None]), tuple(names[i] for i in there))

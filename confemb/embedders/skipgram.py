@@ -1,7 +1,8 @@
 """word2vec skip-gram with negative sampling over class pairs (the paper's section 4), by gensim."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,16 +51,28 @@ def _train(model: "Word2Vec", corpus: PairCorpus) -> None:
     """Do what `model.train(corpus)` does, to the byte, for two-word sentences and one worker.
 
     gensim's compiled function is called on the same batches with the same learning rates, without the queues and the
-    threads between, which take a fifth of the time, and without a list of all sentences.
+    threads between, which take a fifth of the time. It is not part of gensim's documented interface: where it is gone,
+    `model.train` does the work.
     """
-    from gensim.models.word2vec import REAL, train_batch_sg
-
-    work = np.zeros(model.vector_size, REAL)
+    train_batch = _train_batch()
+    if train_batch is None:
+        model.train(corpus, total_examples=len(corpus), total_words=model.corpus_total_words, epochs=model.epochs)
+        return
+    work = np.zeros(model.vector_size, np.float32)
     batch = model.batch_words // 2
     for epoch in range(model.epochs):
         for start in range(0, len(corpus), batch):
             progress = (epoch + start / len(corpus)) / model.epochs
             rate = max(model.min_alpha, model.alpha - (model.alpha - model.min_alpha) * progress)
-            train_batch_sg(model, corpus[start : start + batch], rate, work, False)
+            train_batch(model, corpus[start : start + batch], rate, work, False)
             model.min_alpha_yet_reached = rate
     model.train_count += 1
+
+
+def _train_batch() -> Callable[..., Any] | None:
+    """Return gensim's compiled `train_batch_sg(model, sentences, rate, work, compute_loss)`; None where it has none."""
+    try:
+        from gensim.models.word2vec import train_batch_sg
+    except ImportError:
+        return None
+    return train_batch_sg

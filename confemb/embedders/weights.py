@@ -1,28 +1,22 @@
 """The classifier's own class vectors: the rows of its last layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from confemb.datasets import Dataset
+from confemb.embedders.centred import CentredVectors
 from confemb.records.classifier import Classifier, open_classifier
 from confemb.records.embedding import ClassEmbedding
+from confemb.support.progress import Steps
 
 
 @dataclass(frozen=True)
-class ClassifierWeights:
+class ClassifierWeights(CentredVectors):
     """The weights with which the last layer weighs its input for each class, without the biases.
 
     Adding one vector to the weights of all classes changes no probability of a softmax, so their common part means
-    nothing; it is taken out by subtracting the mean over the classifier's classes.
-
-    Attributes:
-        centre: subtract the mean over the classes.
+    nothing; it is taken out by subtracting the mean over the classifier's classes (`centre`).
     """
-
-    deterministic: ClassVar[bool] = True
-
-    centre: bool = True
 
     def embed_classifier(
         self,
@@ -31,7 +25,7 @@ class ClassifierWeights:
         class_names: Sequence[str],
         *,
         batch_size: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Steps | None = None,
     ) -> ClassEmbedding:
         """Return the (K, F) weights of all K classes of the classifier; no picture is looked at.
 
@@ -39,4 +33,4 @@ class ClassifierWeights:
             ConfembError: a classifier that does not show its weights.
         """
         weights = open_classifier(classifier).class_weights()
-        return ClassEmbedding(weights - weights.mean(axis=0) if self.centre else weights, tuple(classifier.class_names))
+        return ClassEmbedding(self.centred(weights), tuple(classifier.class_names))

@@ -26,6 +26,8 @@ CLASSIFIERS = Registry(
         **{f"vgg{depth}": f"confemb.networks.vgg:vgg{depth}" for depth in (16, 19)},
     },
 )
+# Those that are not trained here: they get published weights.
+WITH_WEIGHTS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg16", "vgg19")
 
 
 class Network(Protocol):
@@ -75,9 +77,9 @@ def make_network(
     Raises:
         ConfembError: an unknown network or option, or pictures the network cannot take.
     """
+    check_options(name, options)
     from flax import nnx
 
-    check_options(name, options)
     network = CLASSIFIERS.get(name)
     try:
         return cast(Network, network(image_shape, class_count, rngs=nnx.Rngs(seed), **options))

@@ -1,7 +1,7 @@
 """Inference: jit-compiled, the batch sharded over all devices or cores."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import jax
@@ -49,6 +49,19 @@ def _part(network: Any, batch: np.ndarray) -> int:
     prepared = jax.eval_shape(network.prepare, jax.ShapeDtypeStruct((1, *batch.shape[1:]), batch.dtype))
     values = sum(leaf.size for leaf in jax.tree.leaves(prepared))
     return max(min(CPU_PART, CPU_PART_VALUES // max(values, 1)), 1)
+
+
+class Prepared(nnx.Module):
+    """A module with a function that makes its input, compiled with it."""
+
+    def __init__(self, module: nnx.Module, prepare: Callable[[Any], Any]) -> None:
+        """Put the two together; the module is called as it is."""
+        self.module = module
+        self.prepare = prepare
+
+    def __call__(self, inputs: Any, **asked: Any) -> Any:
+        """Return what the module returns for input made by `prepare`."""
+        return self.module(inputs, **asked)
 
 
 class CompiledLogits(Protocol):

@@ -1,6 +1,8 @@
 """Layers the networks share, written for speed on the CPU as well as on accelerators."""
 
 import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -148,3 +150,24 @@ class GhostBatchNorm(nnx.Module):
         self.mean[...] = keep * self.mean[...] + (1 - keep) * jax.lax.stop_gradient(mean.mean(axis=(0, 1, 2, 3)))
         self.var[...] = keep * self.var[...] + (1 - keep) * jax.lax.stop_gradient(var.mean(axis=(0, 1, 2, 3)))
         return (centred * jax.lax.rsqrt(var + self.epsilon)).reshape(x.shape).astype(x.dtype) + self.bias[...]
+
+
+def of_depth(network: Callable[..., Any], depth: int, *, name: str, title: str) -> Callable[..., Any]:
+    """Return what makes `network`, a class whose first argument is its depth, of one depth; it takes the same options.
+
+    Args:
+        network: the class.
+        depth: its depth.
+        name: what the function is called, "resnet50".
+        title: what its docstring calls the network, "ResNet-50".
+    """
+
+    def make(*given: Any, **options: Any) -> Any:
+        return network(depth, *given, **options)
+
+    own = inspect.signature(network.__init__)
+    parameters = [one for one in own.parameters.values() if one.name not in ("self", "depth")]
+    make.__signature__ = own.replace(parameters=parameters, return_annotation=network)  # type: ignore[attr-defined]
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"Make a {title} with random weights; the options are those of `{network.__name__}`."
+    return make

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from confemb.networks.convolution import ConvNorm
-from confemb.networks.layers import max_pool
+from confemb.networks.layers import max_pool, of_depth
 from confemb.networks.preprocessing import torch_preprocessing
 from confemb.support.errors import unknown_name
 
@@ -162,30 +162,7 @@ class ResNet(nnx.Module):
 
 
 def _of_depth(depth: int) -> Callable[..., ResNet]:
-    def make(
-        image_shape: tuple[int, int, int],
-        class_count: int,
-        *,
-        stride_in_1x1: bool = False,
-        conv_bias: bool = False,
-        epsilon: float = 1e-5,
-        input_size: int = 224,
-        rngs: nnx.Rngs,
-    ) -> ResNet:
-        return ResNet(
-            depth,
-            image_shape,
-            class_count,
-            stride_in_1x1=stride_in_1x1,
-            conv_bias=conv_bias,
-            epsilon=epsilon,
-            input_size=input_size,
-            rngs=rngs,
-        )
-
-    make.__name__ = make.__qualname__ = f"resnet{depth}"
-    make.__doc__ = f"Make a ResNet-{depth} with random weights; the options are those of `ResNet`."
-    return make
+    return of_depth(ResNet, depth, name=f"resnet{depth}", title=f"ResNet-{depth}")
 
 
 resnet18 = _of_depth(18)

@@ -16,7 +16,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxlib import xla_client
 
 from confemb.support.threads import usable_cores
 
@@ -65,16 +64,29 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def _own_device() -> jax.Device:
-    """Return this thread's device: the computer's memory and one core, with a client that has no other thread."""
+    """Return this thread's device; where JAX cannot make one, the device of all: the same bytes, more slowly."""
     if not hasattr(_own, "device"):
-        with _making:
-            before = os.environ.get(_CLIENT_THREADS)
-            os.environ[_CLIENT_THREADS] = "1"
-            try:
-                _own.device = xla_client.make_cpu_client(asynchronous=False).devices()[0]  # type: ignore[attr-defined]
-            finally:
-                if before is None:
-                    del os.environ[_CLIENT_THREADS]
-                else:
-                    os.environ[_CLIENT_THREADS] = before
+        _own.device = _new_device() or jax.local_devices(backend="cpu")[0]
     return _own.device
+
+
+def _new_device() -> jax.Device | None:
+    """Make a device, the computer's memory and one core, with a client that has no other thread.
+
+    By interfaces of JAX that are not public; None where this version has them no longer.
+    """
+    with _making:
+        before = os.environ.get(_CLIENT_THREADS)
+        os.environ[_CLIENT_THREADS] = "1"
+        try:
+            from jaxlib import xla_client
+
+            device: jax.Device = xla_client.make_cpu_client(asynchronous=False).devices()[0]  # type: ignore[attr-defined]
+            return device
+        except (ImportError, AttributeError, TypeError):
+            return None
+        finally:
+            if before is None:
+                del os.environ[_CLIENT_THREADS]
+            else:
+                os.environ[_CLIENT_THREADS] = before

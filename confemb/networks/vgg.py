@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 
 from confemb.networks.convolution import Conv
-from confemb.networks.layers import max_pool
+from confemb.networks.layers import max_pool, of_depth
 from confemb.networks.preprocessing import torch_preprocessing
 from confemb.support.errors import unknown_name
 
@@ -98,12 +98,7 @@ class Vgg(nnx.Module):
 
 
 def _of_depth(depth: int) -> Callable[..., Vgg]:
-    def make(image_shape: tuple[int, int, int], class_count: int, *, input_size: int = 224, rngs: nnx.Rngs) -> Vgg:
-        return Vgg(depth, image_shape, class_count, input_size=input_size, rngs=rngs)
-
-    make.__name__ = make.__qualname__ = f"vgg{depth}"
-    make.__doc__ = f"Make a VGG-{depth} with random weights; the options are those of `Vgg`."
-    return make
+    return of_depth(Vgg, depth, name=f"vgg{depth}", title=f"VGG-{depth}")
 
 
 vgg16 = _of_depth(16)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.datasets.options import DatasetOptions
-from confemb.networks import CLASSIFIERS, check_options, make_network
+from confemb.networks import CLASSIFIERS, WITH_WEIGHTS, check_options, make_network
 from confemb.pipeline.experiment import Experiment
 from confemb.records.classifier import BATCH_SIZE, Classifier
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Progress
 
 # A network for pictures of 224 x 224 has activations of some 20 MB a picture.
 LARGE_PICTURE_BATCH_SIZE = 16
@@ -180,15 +181,13 @@ def classifier_source(experiment: Experiment, *, progress: Progress | None = Non
     Raises:
         ConfembError: an unknown classifier or option, a network that is not trained here and has no weights.
     """
-    from confemb.networks.pretrained.models import CLASSIFIER_NAMES
-
     section = experiment.classifier
     part = CLASSIFIERS.get(section.name)
     if section.weights is not None:
         return WithWeights(experiment, progress)
     if hasattr(part, "augment"):
         return TrainedHere(experiment)
-    if section.name in CLASSIFIER_NAMES:
+    if section.name in WITH_WEIGHTS:
         raise ConfembError(
             f"the classifier {section.name!r} is not trained here; give it weights, for example "
             'classifier.weights = "resnet50:keras".'

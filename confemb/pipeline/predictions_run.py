@@ -51,20 +51,11 @@ def run_predictions(experiment: PredictionsExperiment, folder: Path, *, display:
             raise ConfembError(f"the classifier {name!r} cannot give a file its name: call it by letters and digits.")
     together = pool(found, k=section.k) if several else next(iter(found.values()))
     hashes = {Path(path).name: sha256_file(path) for path in experiment.predictions.paths if Path(path).is_file()}
-    options = AnalysisOptions(
-        title=experiment.title,
-        description=experiment.description,
-        seed=experiment.seed,
-        pairs=section,
-        embedding=experiment.embedding,
-        uncertainty=experiment.uncertainty,
-        report=experiment.report,
-    )
     with writing(folder) as draft:
         result = analyze_counts(
             count_pairs(together, **section.model_dump()),
             together,
-            options,
+            _options(experiment),
             source={"files": hashes, "settings": experiment.model_dump(mode="json", exclude_none=True)},
             display=display,
         )
@@ -89,6 +80,19 @@ def run_predictions(experiment: PredictionsExperiment, folder: Path, *, display:
         manifest=study_manifest(files=hashes, experiment=experiment.model_dump(mode="json", exclude_none=True)),
     )
     return f"{summary}\n\n{write_study(models_study(comparison), folder / MODELS)}"
+
+
+def _options(experiment: PredictionsExperiment) -> AnalysisOptions:
+    """Return how the pooled predictions become an analysis."""
+    return AnalysisOptions(
+        title=experiment.title,
+        description=experiment.description,
+        seed=experiment.seed,
+        pairs=experiment.pairs,
+        embedding=experiment.embedding,
+        uncertainty=experiment.uncertainty,
+        report=experiment.report,
+    )
 
 
 def read_classifiers(section: PredictionsSection, *, keep: int = DEFAULT_KEEP) -> dict[str, Predictions]:

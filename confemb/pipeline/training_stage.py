@@ -73,7 +73,7 @@ class TrainingStage:
     def train(self, key: str) -> None:
         """Train, going on at the last checkpoint of a stopped run, and record the stage "train"."""
         from confemb.networks.pretrained.weights import save_weights
-        from confemb.networks.training.loop import StepReport, train
+        from confemb.networks.training.loop import StepReport, Watch, train
 
         settings = self.settings
         network = self.source.network(self.training)
@@ -101,8 +101,10 @@ class TrainingStage:
                 settings,
                 seed=self.experiment.seed,
                 checkpoint_folder=checkpoints,
-                report=show if self.display.enabled else None,
-                keep=lambda epoch: save_weights(network, kept / EPOCH_WEIGHTS.format(epoch)),
+                watch=Watch(
+                    report=show if self.display.enabled else None,
+                    keep=lambda epoch: save_weights(network, kept / EPOCH_WEIGHTS.format(epoch)),
+                ),
                 team=self.team,
             )
         epochs = [EPOCH_WEIGHTS.format(epoch) for epoch in settings.keep_epochs or ()]

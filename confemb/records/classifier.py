@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from confemb.records.indices import name_index
 from confemb.records.predictions import check_class_names
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 
@@ -63,7 +64,7 @@ def match_labels(labels: np.ndarray, class_names: Sequence[str], known: Sequence
 
 def class_places(class_names: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """Return the index in `known` of each of `class_names`."""
-    index = {name: i for i, name in enumerate(known)}
+    index = name_index(known)
     strange = [name for name in check_class_names(class_names) if name not in index]
     if len(strange) == 1:
         raise unknown_name("class", strange[0], known, where="the classifier's classes")

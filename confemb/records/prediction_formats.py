@@ -108,7 +108,7 @@ def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int, options: Re
     return _from_arrays(contents, forms[0], names, keep, options)
 
 
-def _from_arrays(
+def _from_arrays(  # noqa: C901 - a branch for each array a file may hold
     contents: dict[str, np.ndarray], form: str, names: tuple[str, ...] | None, keep: int, options: ReadOptions
 ) -> Predictions:
     if contents["labels"].ndim == 2 and contents["labels"].shape[1] == 1:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from confemb.datasets import Progress
 from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 from confemb.support.files import is_there
+from confemb.support.progress import Progress
 from confemb.support.registry import Registry
 
 REFERENCES = Registry(

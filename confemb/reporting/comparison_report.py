@@ -129,7 +129,6 @@ def comparison_figure(found: Comparison) -> "Figure":
     named = np.array([(second[pair], first[pair]) for pair in odd]).reshape(-1, 2)
     texts = pair_labels([(found.class_names[i], found.class_names[j]) for i, j in odd], longest=18)
     label_points(
-        figure,
         left,
         named,
         texts,

@@ -6,6 +6,7 @@ import numpy as np
 
 from confemb.analysis.clustering import place_on_map
 from confemb.analysis.derived import Analysis
+from confemb.records.indices import pair_indices
 from confemb.reporting.labels import label_points
 from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_labels, widest_pairs
 from confemb.reporting.style import (
@@ -206,7 +207,6 @@ def class_map(analysis: Analysis) -> "Figure | None":
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.1), ncols=4, handletextpad=0.1, borderaxespad=0)
     texts = shortened_apart(analysis.class_names[i] for i in named)
     label_points(
-        figure,
         axes,
         places[named],
         texts,
@@ -232,7 +232,7 @@ def seeds_spread(analysis: Analysis) -> "Figure | None":
     similarity, names = analysis.similarity, analysis.class_names
     if similarity.low is None or similarity.high is None or not 2 <= len(names) <= MOST_NUMBERS:
         return None
-    rows, columns = np.triu_indices(len(names), k=1)
+    rows, columns = pair_indices(len(names))
     low, high = similarity.low[rows, columns], similarity.high[rows, columns]
     middle = similarity.values[rows, columns]
     shown = widest_pairs(middle, high - low)
@@ -309,7 +309,6 @@ def reference_scatter(analysis: Analysis) -> "Figure | None":
     points = np.column_stack([x, y])
     texts = pair_labels([(names[rows[p]], names[columns[p]]) for p in odd])
     label_points(
-        figure,
         axes,
         points[odd],
         texts,
@@ -340,7 +339,7 @@ def _compared_pairs(analysis: Analysis) -> tuple[np.ndarray, np.ndarray, np.ndar
     reference = analysis.reference_values()
     if reference is None or analysis.agreement is None:
         return None
-    rows, columns = np.triu_indices(len(analysis.class_names), k=1)
+    rows, columns = pair_indices(len(analysis.class_names))
     known = ~np.isnan(reference[rows, columns])
     rows, columns = rows[known], columns[known]
     return rows, columns, reference[rows, columns], analysis.similarity.values[rows, columns]

@@ -1,6 +1,6 @@
 """Labels beside the points of a figure."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 
 def label_points(
-    figure: "Figure",
     axes: "Axes",
     points: np.ndarray,
     texts: list[str],
@@ -30,6 +29,7 @@ def label_points(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.patheffects import Stroke
 
+    figure = cast("Figure", axes.figure)
     figure.draw_without_rendering()
     # Labels are placed for the axes as they stand now: nothing may move them afterwards.
     figure.set_layout_engine("none")

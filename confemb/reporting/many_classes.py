@@ -64,23 +64,27 @@ def write_many_classes(
         description=record.description,
         findings=[f"Most alike are {one} and {two}, with a cosine of {cosine:.3f}."],
         facts=facts,
-        sections=[
-            Section(
-                "Most similar classes",
-                "Every class was compared with every other one. "
-                if found.exact
-                else "Neighbours were found by an index, which may miss a few. ",
-                tables=[frame_table("Strongest pairs", pairs.head(ROWS_SHOWN), digits=3)],
-            ),
-            Section(
-                "Nearest classes",
-                f"The {len(largest)} classes with most pairs; all are in neighbours.csv.",
-                tables=[frame_table("Nearest classes", nearest)],
-            ),
-        ],
+        sections=_sections(pairs, nearest, exact=found.exact),
         manifest=manifest,
     )
     return write_pages(study, folder)
+
+
+def _sections(pairs: pd.DataFrame, nearest: pd.DataFrame, *, exact: bool) -> list[Section]:
+    return [
+        Section(
+            "Most similar classes",
+            "Every class was compared with every other one. "
+            if exact
+            else "Neighbours were found by an index, which may miss a few. ",
+            tables=[frame_table("Strongest pairs", pairs.head(ROWS_SHOWN), digits=3)],
+        ),
+        Section(
+            "Nearest classes",
+            f"The {len(nearest)} classes with most pairs; all are in neighbours.csv.",
+            tables=[frame_table("Nearest classes", nearest)],
+        ),
+    ]
 
 
 def _strongest(found: Neighbours, counts: PairCounts) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from confemb.analysis.derived import Analysis, source_name
+from confemb.records.indices import pair_indices
 from confemb.reporting.tables import Table, number
 from confemb.stats.intervals import SimilarityInterval
 
@@ -48,7 +49,7 @@ def reliability_table(analysis: Analysis) -> Table | None:
 
 def median_width(interval: SimilarityInterval) -> float:
     """Return the median width of an interval over the pairs of classes where it is known; NaN where none is."""
-    upper = np.triu_indices(len(interval.class_names), k=1)
+    upper = pair_indices(len(interval.class_names))
     widths = (interval.high - interval.low)[upper]
     widths = widths[~np.isnan(widths)]
     return float(np.median(widths)) if len(widths) else float("nan")

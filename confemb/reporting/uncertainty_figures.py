@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from confemb.analysis.derived import Analysis, source_name
+from confemb.records.indices import pair_indices
 from confemb.reporting.figures import MOST_NUMBERS
 from confemb.reporting.pair_axes import legend_above, mark_values, pair_axes, pair_labels, widest_pairs
 from confemb.reporting.style import FAINT, MUTED, new_figure
@@ -22,7 +23,7 @@ def intervals(analysis: Analysis) -> "Figure | None":
     names, found = analysis.class_names, analysis.intervals
     if not any(source != "seeds" for source in found) or not 2 <= len(names) <= MOST_NUMBERS:
         return None
-    rows, columns = np.triu_indices(len(names), k=1)
+    rows, columns = pair_indices(len(names))
     middle = analysis.similarity.values[rows, columns]
     widths = np.nanmax([np.nan_to_num(i.high - i.low)[rows, columns] for i in found.values()], axis=0)
     shown = widest_pairs(middle, widths)

@@ -16,6 +16,7 @@ import numpy as np
 
 from confemb.embedders import Embedder, embed_seeds
 from confemb.records.embedding import cosines
+from confemb.records.options import PairOptions
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import PairCounts, SelfPairs, count_pairs
 from confemb.records.predictions import Predictions
@@ -218,10 +219,7 @@ def picture_replicates(
     predictions: Predictions,
     embedder: Embedder,
     *,
-    k: int = 3,
-    self_pairs: SelfPairs = "keep",
-    weighting: Weighting = "count",
-    temperature: float = 1.0,
+    pairs: PairOptions | None = None,
     replicates: int = 200,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -231,7 +229,7 @@ def picture_replicates(
     Args:
         predictions: the classifier's most probable classes.
         embedder: makes vectors from each replicate's counts.
-        k, self_pairs, weighting, temperature: as in `count_pairs`.
+        pairs: which pairs are counted; by default as in `count_pairs`. Classes without pictures are left out.
         replicates: how many.
         seed: draws the replicates, and the embedding seeds of each.
         progress: called with (replicates done, replicates in all).
@@ -239,7 +237,8 @@ def picture_replicates(
     Yields:
         See `replicate_cosines`; the P pairs are of the classes that have pictures, in their order.
     """
-    resampling = PictureResampling(predictions, k, self_pairs, weighting, temperature, seed)
+    one = pairs or PairOptions()
+    resampling = PictureResampling(predictions, one.k, one.self_pairs, one.weighting, one.temperature, seed)
     names = tuple(predictions.class_names[i] for i in np.unique(predictions.labels))
     return replicate_cosines(resampling, embedder, names, replicates=replicates, seed=seed, progress=progress)
 

@@ -143,7 +143,7 @@ def _common_names(files: Sequence[Path], how: _How) -> tuple[str, ...] | None:
     return tuple(sorted(names, key=int if all(map(str.isdecimal, names)) else str))
 
 
-def count_replicates(
+def count_replicates(  # noqa: PLR0913 - how to count, and what to draw
     paths: Sequence[str | os.PathLike[str]],
     *,
     replicates: int,
@@ -223,7 +223,7 @@ def _count(
     return found.counts()
 
 
-def _stream(
+def _stream(  # noqa: C901 - one pass over a file; to be one reader with that of `prediction_formats`
     file: Path, k: int | None, class_names: tuple[str, ...] | None, *, probabilities: bool, ids: bool
 ) -> Iterator[tuple[Predictions, float]]:
     """Yield a Parquet file's predictions, some rows at a time, and which share of the rows has been read.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from confemb.records.embedding import EmbeddingRuns, cosines
+from confemb.records.indices import pair_indices
 from confemb.stats.seeds import Basins, pair_square
 
 # Two values nearer than this are told as one.
@@ -36,7 +37,7 @@ def two_values(runs: EmbeddingRuns, basins: Basins | None) -> TwoValues | None:
     if basins is None:
         return None
     size = len(runs.class_names)
-    upper = np.triu_indices(size, k=1)
+    upper = pair_indices(size)
     groups = [
         np.stack([cosines(runs.vectors[run])[upper] for run in members]).astype(np.float32) for members in basins.runs
     ]

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from confemb.records.indices import pair_indices
 from confemb.records.similarity import SimilarityMatrix, on_common_classes
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 # What a test draws where it is not told: at 1,000 classes one permutation takes about 10 ms.
 PERMUTATIONS, PERMUTATIONS_MANY, MANY_CLASSES = 9999, 999, 200
@@ -50,7 +52,7 @@ def mantel_test(
     *,
     permutations: int | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> PermutationTest:
     """Test by permuting classes whether two similarities order the pairs of classes alike (one-sided).
 
@@ -115,7 +117,7 @@ def _ranks(values: np.ndarray) -> np.ndarray | None:
     """
     from scipy import stats
 
-    rows, columns = np.triu_indices(len(values), k=1)
+    rows, columns = pair_indices(len(values))
     pairs = values[rows, columns]
     known = ~np.isnan(pairs)
     if known.sum() < 3 or np.ptp(pairs[known]) == 0:
@@ -145,7 +147,7 @@ def _incomplete(x: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarr
     """Return what correlates x with y after permutations over the pairs then known in both, ranked anew each time."""
     from scipy import stats
 
-    rows, columns = np.triu_indices(len(x), k=1)
+    rows, columns = pair_indices(len(x))
     here = x[rows, columns]
 
     def ranks(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -208,7 +210,7 @@ def spearman_interval(
         raise ConfembError(f"the level of an interval is {level}; it must lie between 0 and 1, as 0.95.")
     a, b = on_common_classes(a, b)
     size = len(a.class_names)
-    rows, columns = np.triu_indices(size, k=1)
+    rows, columns = pair_indices(size)
     x, y = a.values[rows, columns], b.values[rows, columns]
     known = ~(np.isnan(x) | np.isnan(y))
     rows, columns, x, y = rows[known], columns[known], x[known], y[known]

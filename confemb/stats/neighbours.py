@@ -1,12 +1,13 @@
 """The nearest classes of every class, where a table of all pairs of classes would not fit into memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from confemb.support.errors import ConfembError
 from confemb.support.extras import import_extra
+from confemb.support.progress import Steps
 from confemb.support.threads import one_thread
 
 # Up to so many classes, every two are compared, a block at a time: a minute or so. Beyond, an index finds candidates.
@@ -45,9 +46,7 @@ class Neighbours:
         return low[order].astype(np.int32), high[order], cosine[order]
 
 
-def nearest_neighbours(
-    vectors: np.ndarray, count: int, *, progress: Callable[[int, int], None] | None = None
-) -> Neighbours:
+def nearest_neighbours(vectors: np.ndarray, count: int, *, progress: Steps | None = None) -> Neighbours:
     """Find the `count` nearest other classes of each, by cosine; no table of all pairs is made.
 
     Args:

@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
+from confemb.records.indices import pair_indices
 from confemb.records.pair_weights import Weighting
 from confemb.records.predictions import Predictions, check_k
 from confemb.support.errors import ConfembError, one_of
@@ -114,7 +115,7 @@ def pair_differences(
     present = np.flatnonzero(pictures)
     if len(present) < 2:
         raise ConfembError("all pictures are of one class, so there is no pair of classes to move; give others too.")
-    rows, columns = (present[part] for part in np.triu_indices(len(present), k=1))
+    rows, columns = (present[part] for part in pair_indices(len(present)))
     shares = [_shares(one, k, weighting, pictures) for one in (a, b)]
     before, after = ((share[rows, columns] + share[columns, rows]) / 2 for share in shares)
     squares = _square_changes(a, b, k, weighting)

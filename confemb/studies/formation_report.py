@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from confemb.records.indices import pair_indices
 from confemb.records.similarity import SimilarityMatrix, agreement
 from confemb.references import NoiseCeiling
 from confemb.reporting.agreement_table import ceilings_note
@@ -117,7 +118,7 @@ def _findings(found: Formation, epochs: pd.DataFrame, references: Mapping[str, S
     if there[0] > 0 and there[0] < len(found.epochs) - 1:
         out.append(f"From epoch {found.epochs[there[0]].epoch} on it agrees at 0.90 or more.")
     pair = int(found.moved_most(1)[0])
-    rows, columns = np.triu_indices(len(found.class_names), k=1)
+    rows, columns = pair_indices(len(found.class_names))
     values = found.medians[:, pair]
     out.append(
         f"The pair {found.class_names[rows[pair]]} and {found.class_names[columns[pair]]} moves most, from "
@@ -132,7 +133,7 @@ def _findings(found: Formation, epochs: pd.DataFrame, references: Mapping[str, S
 
 
 def _pairs_table(found: Formation) -> Table:
-    rows, columns = np.triu_indices(len(found.class_names), k=1)
+    rows, columns = pair_indices(len(found.class_names))
     names = found.class_names
     shown = [
         [names[rows[p]], names[columns[p]], *(number(float(value)) for value in found.medians[:, p])]
@@ -174,7 +175,7 @@ def agreement_figure(
 def pairs_figure(found: Formation) -> "Figure":
     """Draw each pair's median cosine against the epoch, those that move most in colour and named."""
     epochs = [one.epoch for one in found.epochs]
-    rows, columns = np.triu_indices(len(found.class_names), k=1)
+    rows, columns = pair_indices(len(found.class_names))
     shown = found.moved_most(SHOWN_PAIRS)
     figure = new_figure(7.2, 4.6)
     axes = figure.subplots()

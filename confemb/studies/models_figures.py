@@ -84,5 +84,5 @@ def models_map(agreement: SimilarityMatrix, families: Mapping[str, Sequence[str]
     if families:
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.09), ncols=5, handletextpad=0.1, borderaxespad=0, fontsize=8)
     names = shortened_apart(agreement.class_names, 34)
-    label_points(figure, axes, places, names, colours, obstacles=places, size=7.0, must_place=len(names) <= 30)
+    label_points(axes, places, names, colours, obstacles=places, size=7.0, must_place=len(names) <= 30)
     return figure

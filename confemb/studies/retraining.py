@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from confemb.records.embedding import EmbeddingRuns, cosines
+from confemb.records.indices import pair_indices
 from confemb.records.similarity import SimilarityMatrix
 from confemb.stats.intervals import fisher_z
 from confemb.stats.seeds import Basins, find_basins, pair_square, rank_correlations
@@ -112,7 +113,7 @@ class RetrainingSummary:
     @property
     def mean_rank_agreement(self) -> float:
         """The mean Spearman correlation between two networks, from -1 to 1."""
-        return float(self.rank_agreement[np.triu_indices(len(self.medians), k=1)].mean())
+        return float(self.rank_agreement[pair_indices(len(self.medians))].mean())
 
 
 def summarise_networks(networks: Sequence[EmbeddingRuns]) -> RetrainingSummary:
@@ -131,7 +132,7 @@ def summarise_networks(networks: Sequence[EmbeddingRuns]) -> RetrainingSummary:
         raise ConfembError("the networks are not of the same classes in the same order.")
     if len({len(runs) for runs in networks}) > 1:
         raise ConfembError("the networks have unequal numbers of embedding seeds; embed each with the same number.")
-    upper = np.triu_indices(len(names), k=1)
+    upper = pair_indices(len(names))
     values = np.stack([[cosines(vectors)[upper] for vectors in runs.vectors] for runs in networks])
     medians = np.median(values, axis=1)
     low, high = prediction_interval(medians)

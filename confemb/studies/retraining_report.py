@@ -10,6 +10,7 @@ import pandas as pd
 from confemb.analysis.record import AnalysisRecord
 from confemb.embedders.counts import count_similarity
 from confemb.records.embedding import EmbeddingRuns
+from confemb.records.indices import pair_indices
 from confemb.records.similarity import Agreement, SimilarityMatrix, agreement
 from confemb.references import NoiseCeiling, Reference, known_ceilings
 from confemb.reporting.agreement_table import ceilings_note
@@ -106,23 +107,7 @@ def retraining_study(found: Retraining) -> Study:
                 ),
             ],
         ),
-        Section(
-            "Where the spread comes from",
-            "The standard deviation of each pair's cosine from training another network, and from embedding the same "
-            "network's pairs with another seed (variance components of a one-way random-effects model)."
-            if found.seeds > 1
-            else "The embedding does not depend on a seed: all spread comes from the training.",
-            tables=[_components_table(found)],
-            figures=[
-                StudyFigure(
-                    "variance_components",
-                    "Each dot is a pair of classes; below the dashed line the training moves it more than the seed.",
-                    lambda: components_figure(found),
-                )
-            ]
-            if found.seeds > 1
-            else [],
-        ),
+        _components_section(found),
         Section(
             "Networks",
             "Spearman's correlation of a network's order of the class pairs with that of the others (mean) and that of "
@@ -154,10 +139,29 @@ def retraining_study(found: Retraining) -> Study:
     )
 
 
+def _components_section(found: Retraining) -> Section:
+    if found.seeds == 1:
+        text = "The embedding does not depend on a seed: all spread comes from the training."
+        return Section("Where the spread comes from", text, tables=[_components_table(found)], figures=[])
+    return Section(
+        "Where the spread comes from",
+        "The standard deviation of each pair's cosine from training another network, and from embedding the same "
+        "network's pairs with another seed (variance components of a one-way random-effects model).",
+        tables=[_components_table(found)],
+        figures=[
+            StudyFigure(
+                "variance_components",
+                "Each dot is a pair of classes; below the dashed line the training moves it more than the seed.",
+                lambda: components_figure(found),
+            )
+        ],
+    )
+
+
 def pairs_frame(found: Retraining) -> pd.DataFrame:
     """Return a row for each pair of classes: median, interval, range, spreads, baseline, references."""
     summary, names = found.summary, found.summary.similarity.class_names
-    rows, columns = np.triu_indices(len(names), k=1)
+    rows, columns = pair_indices(len(names))
     labels = np.array(names, dtype=object)
     counts = np.stack([one.values[rows, columns] for one in found.counts])
     similarity = summary.similarity
@@ -205,7 +209,7 @@ def references_frame(found: Retraining) -> pd.DataFrame:
     """Return a row for each reference: agreement of each network by itself, of their median, of the counts."""
     rows = []
     names = found.summary.similarity.class_names
-    upper = np.triu_indices(len(names), k=1)
+    upper = pair_indices(len(names))
     similarity = found.summary.similarity
     assert similarity.low is not None
     assert similarity.high is not None
@@ -254,7 +258,7 @@ def _components_table(found: Retraining) -> Table:
     components, similarity = found.summary.components, found.summary.similarity
     assert similarity.low is not None
     assert similarity.high is not None
-    upper = np.triu_indices(len(similarity.class_names), k=1)
+    upper = pair_indices(len(similarity.class_names))
     width = (similarity.high - similarity.low)[upper]
     rows = [
         ["standard deviation between networks, mean square over pairs", number(_root_mean(components.network), 3)],
@@ -286,7 +290,7 @@ def _basins_tables(found: Retraining) -> list[Table]:
 
 def _findings(found: Retraining, references: pd.DataFrame) -> list[str]:
     summary, names = found.summary, found.summary.similarity.class_names
-    between = summary.rank_agreement[np.triu_indices(len(found.names), k=1)]
+    between = summary.rank_agreement[pair_indices(len(found.names))]
     pairs = len(names) * (len(names) - 1) // 2
     out = [
         f"Two of the {len(found.names)} networks order the {pairs} pairs of classes alike at a Spearman correlation of "
@@ -331,7 +335,7 @@ def _facts(found: Retraining) -> list[tuple[str, str]]:
 def spread_figure(found: Retraining) -> "Figure":
     """Draw each network's median for each pair with the interval; the first reference as crosses."""
     similarity, names = found.summary.similarity, found.summary.similarity.class_names
-    rows, columns = np.triu_indices(len(names), k=1)
+    rows, columns = pair_indices(len(names))
     assert similarity.low is not None
     assert similarity.high is not None
     low, high, middle = (part[rows, columns] for part in (similarity.low, similarity.high, similarity.values))
@@ -358,7 +362,7 @@ def components_figure(found: Retraining) -> "Figure":
     end = 1.08 * max(x.max(), y.max(), 1e-9)
     axes.plot([0, end], [0, end], color=MUTED, linewidth=0.8, dashes=(4, 3), zorder=0)
     axes.scatter(x, y, s=26, color=NETWORK_COLOUR, linewidths=0, alpha=0.8, zorder=3)
-    rows, columns = np.triu_indices(len(names), k=1)
+    rows, columns = pair_indices(len(names))
     axes.set_xlim(0, end)
     axes.set_ylim(0, end)
     axes.set_xlabel("standard deviation from training another network")
@@ -368,5 +372,5 @@ def components_figure(found: Retraining) -> "Figure":
     texts = pair_labels([(names[rows[p]], names[columns[p]]) for p in most], longest=14)
     points = np.column_stack([x, y])
     colours = [INK] * len(most)
-    label_points(figure, axes, points[most], texts, colours, obstacles=points, size=7.5, must_place=False)
+    label_points(axes, points[most], texts, colours, obstacles=points, size=7.5, must_place=False)
     return figure

@@ -127,6 +127,39 @@ def mistake_severity(
         ConfembError: severities of another number of classes, no picture of these classes, no mistake, pictures of
             several classes, or a severity of 0 for whatever the wrong ones could have been taken for.
     """
+    found, usual, usable = _costs_of_mistakes(predictions, severity, class_names)
+    generator = np.random.default_rng(seed)
+    means = np.empty((replicates, 2))
+    for number in range(replicates):
+        rows = generator.integers(len(found), size=len(found))
+        means[number] = found[rows].mean(), usual[rows].mean()
+    low, high = np.quantile(means[:, 0], [0.025, 0.975])
+    # A replicate may by chance hold only pictures of which no mistake is bad.
+    ratios = np.divide(means[:, 0], means[:, 1], out=np.full(replicates, np.nan), where=means[:, 1] != 0)
+    ratio_low, ratio_high = np.nanquantile(ratios, [0.025, 0.975])
+    mean, random = float(found.mean()), float(usual.mean())
+    return Severity(
+        mean,
+        float(low),
+        float(high),
+        random,
+        mean / random,
+        float(ratio_low),
+        float(ratio_high),
+        len(found),
+        usable,
+        len(predictions) - usable,
+    )
+
+
+def _costs_of_mistakes(
+    predictions: Predictions, severity: np.ndarray, class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return what each mistake costs, what mistakes on its class cost on average, and how many pictures were usable.
+
+    Raises:
+        ConfembError: as `mistake_severity`.
+    """
     if predictions.weights is not None:
         raise ConfembError("a picture of several classes is not simply right or wrong; give each picture one class.")
     size = len(class_names)
@@ -155,28 +188,7 @@ def mistake_severity(
             "whatever the wrong pictures could have been taken for has the severity 0: there is no mistake to measure "
             "theirs by; give a similarity that tells more classes apart."
         )
-    generator = np.random.default_rng(seed)
-    means = np.empty((replicates, 2))
-    for number in range(replicates):
-        rows = generator.integers(len(found), size=len(found))
-        means[number] = found[rows].mean(), usual[rows].mean()
-    low, high = np.quantile(means[:, 0], [0.025, 0.975])
-    # A replicate may by chance hold only pictures of which no mistake is bad.
-    ratios = np.divide(means[:, 0], means[:, 1], out=np.full(replicates, np.nan), where=means[:, 1] != 0)
-    ratio_low, ratio_high = np.nanquantile(ratios, [0.025, 0.975])
-    mean, random = float(found.mean()), float(usual.mean())
-    return Severity(
-        mean,
-        float(low),
-        float(high),
-        random,
-        mean / random,
-        float(ratio_low),
-        float(ratio_high),
-        int(wrong.sum()),
-        int(usable.sum()),
-        len(predictions) - int(usable.sum()),
-    )
+    return found, usual, int(usable.sum())
 
 
 def _longest_ways_up(synset: "Synset") -> "dict[Synset, int]":

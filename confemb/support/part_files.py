@@ -31,9 +31,9 @@ def part_folder(out: Path) -> Iterator[Path]:
         remove_work(folder)
 
 
-def part_path(folder: Path, key: str, number: int) -> Path:
-    """Return where a part lies; `key` is a `stage_key` of all that the parts depend on."""
-    return folder / f"{key}-{number:06}.npz"
+def part_name(key: str, number: int) -> str:
+    """Return what a part's file is called, without its suffix."""
+    return f"{key}-{number:06}"
 
 
 def made_by(out: Path) -> str | None:

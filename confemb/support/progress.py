@@ -6,8 +6,10 @@ from contextlib import contextmanager
 
 from confemb.support.errors import shown
 
-# Called with (description, steps done, steps in all).
-Update = Callable[[str, int, int], None]
+# Called with (what is being done, steps done, steps in all).
+Progress = Callable[[str, int, int], None]
+# Called with (steps done, steps in all), where only one thing is being done.
+Steps = Callable[[int, int], None]
 
 
 class Display:
@@ -25,13 +27,14 @@ class Display:
             Console(stderr=True, highlight=False).print(shown(text), markup=False)
 
     @contextmanager
-    def bar(self) -> Iterator[Update]:
+    def bar(self) -> Iterator[Progress]:
         """Yield a function that moves a progress bar; the bar goes away in the end."""
         if not self.enabled:
             yield lambda description, done, total: None
             return
+        from rich import progress as rich_progress
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         columns = (
             TextColumn("  {task.description}", markup=False),
@@ -39,7 +42,7 @@ class Display:
             TaskProgressColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=None)
 
             def update(description: str, done: int, total: int) -> None:

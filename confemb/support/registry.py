@@ -5,6 +5,7 @@ from importlib import metadata
 from typing import Any
 
 from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.extras import missing_library
 
 
 class Registry:
@@ -29,19 +30,23 @@ class Registry:
         """Return the part called `name`.
 
         Raises:
-            ConfembError: an unknown name (the nearest known one is suggested), a name given twice,
-                or an entry point that cannot be imported.
+            ConfembError: an unknown name (the nearest known one is suggested), a name given twice, an entry point
+                that cannot be imported, or a part that needs an extra which is not installed.
         """
         targets = self._targets()
         if name not in targets:
             raise unknown_name(self.kind, name, targets)
         target = targets[name]
-        if isinstance(target, str):
-            module, _, attribute = target.partition(":")
-            return getattr(importlib.import_module(module), attribute)
         try:
+            if isinstance(target, str):
+                module, _, attribute = target.partition(":")
+                return getattr(importlib.import_module(module), attribute)
             return target.load()
         except (ImportError, AttributeError) as error:
+            if isinstance(error, ImportError) and (missing := missing_library(error)):
+                raise missing from error
+            if isinstance(target, str):
+                raise
             raise ConfembError(
                 f"the {self.kind} plug-in {name!r} ({target.value}) cannot be loaded: {error}."
             ) from error

@@ -10,7 +10,6 @@ import pytest
 
 import confemb
 from confemb.cli import app as cli
-from confemb.networks.training.checkpoints import Checkpoints
 
 
 def test_help_loads_nothing_heavy(process, tmp_path):
@@ -86,6 +85,8 @@ def test_an_experiment_goes_to_reports(run, mini, monkeypatch, no_figures):
 def test_an_interrupted_training_and_a_checkpoint_of_another_architecture(run, refused, mini, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
+
+    from confemb.networks.training.checkpoints import Checkpoints
 
     out = mini.parent / "out"
     with monkeypatch.context() as patch:

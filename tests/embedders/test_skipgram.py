@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from gensim.models import Word2Vec
+from gensim.models import Word2Vec, word2vec
 
 from confemb import embedders
+from confemb.embedders import skipgram
 from confemb.embedders.skipgram import SkipGram
 from confemb.embedders.word2vec import NegativeSampling
 from confemb.records import pair_corpus
@@ -39,7 +40,10 @@ def test_same_counts_and_seed_give_the_same_bytes(counts):
 
 
 @pytest.mark.parametrize("order", ["shuffled", "sorted"])
-def test_the_bytes_are_those_of_gensim_on_a_plain_list(counts, order):
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled function", "public train"])
+def test_the_bytes_are_those_of_gensim_on_a_plain_list(counts, order, compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(skipgram, "_train_batch", lambda: None)
     # 600 pairs in batches of 50, and one batch for all.
     embedder = SkipGram(dim=4, epochs=3, order=order)
     sentences = [list(pair) for pair in PairCorpus(counts, order=order, seed=2)]
@@ -54,6 +58,12 @@ def test_the_bytes_are_those_of_gensim_on_a_plain_list(counts, order):
         assert model.syn1neg.tobytes() == plain.syn1neg.tobytes()
         for what in ("corpus_count", "corpus_total_words", "train_count", "min_alpha_yet_reached"):
             assert getattr(model, what) == getattr(plain, what)
+
+
+def test_a_gensim_without_the_compiled_function_is_seen(monkeypatch):
+    assert skipgram._train_batch() is word2vec.train_batch_sg
+    monkeypatch.delattr(word2vec, "train_batch_sg")
+    assert skipgram._train_batch() is None
 
 
 def test_runs_in_threads_give_the_bytes_of_runs_one_by_one(counts, monkeypatch):

@@ -5,15 +5,12 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from flax import nnx
 
 from confemb.networks import make_network
 from confemb.networks.pretrained.checkpoint_readers import Checkpoint
 from confemb.networks.pretrained.weight_names import find_naming
-from confemb.networks.pretrained.weights import fitted_state, named_shapes
 
 
 def neighbour(name):
@@ -40,6 +37,9 @@ def torch_activations(reference):
 @pytest.fixture(scope="session")
 def random_network(reference):
     """Return what makes a case's network and loads its weights under PyTorch's names."""
+    from flax import nnx
+
+    from confemb.networks.pretrained.weights import fitted_state, named_shapes
 
     def make(case):
         options = {**case.options, "input_size": case.size}
@@ -57,6 +57,8 @@ def random_network(reference):
 @pytest.fixture(scope="session")
 def flax_activations(reference, random_network):
     """Return what computes a case's activations by confemb's network, once: name -> (N, ...)."""
+    import jax
+    from flax import nnx
 
     @functools.cache
     def compute(name):

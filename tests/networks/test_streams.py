@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jaxlib import xla_client
 
+from confemb.networks import streams
 from confemb.networks.streams import ON_ONE_CORE, in_streams
 from confemb.support.threads import usable_cores
 
@@ -56,6 +58,32 @@ def test_programs_are_compiled_for_one_core():
 
     in_streams(call, (), [(jnp.ones((1000, 1000)),)])
     assert "outer_dimension_partitions" not in programs[0].replace('outer_dimension_partitions":[]', "")
+
+
+def test_without_devices_of_their_own_the_bytes_are_the_same(monkeypatch):
+    function = jax.jit(
+        lambda kernel, x: jax.nn.softmax(
+            jnp.tanh(
+                jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            ).mean(axis=(1, 2))
+        ),
+        compiler_options=ON_ONE_CORE,
+    )
+    generator = np.random.default_rng(0)
+    kernel = generator.normal(size=(3, 3, 8, 64)).astype(np.float32)
+    parts = [(generator.normal(size=(16, 24, 24, 8)).astype(np.float32),) for _ in range(3)]
+    own = in_streams(function, (kernel,), parts)
+    monkeypatch.setattr(streams, "_own", threading.local())
+    monkeypatch.delattr(xla_client, "make_cpu_client")
+    seen = []
+
+    def call(*arguments):
+        seen.append(arguments[0].devices())
+        return function(*arguments)
+
+    shared = in_streams(call, (kernel,), parts)
+    assert [one.tobytes() for one in shared] == [one.tobytes() for one in own]
+    assert seen == [{jax.devices()[0]}] * 3
 
 
 def test_a_failure_comes_through():

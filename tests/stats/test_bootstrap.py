@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from confemb.records.embedding import ClassEmbedding
+from confemb.records.options import PairOptions
 from confemb.records.pairs import count_pairs, pairs_from_confusions
 from confemb.records.predictions import Predictions
 from confemb.stats.bootstrap import (
@@ -146,7 +147,9 @@ def test_replicates_are_the_embedding_of_the_replicates_counts():
     predictions = some_predictions(200)
     calls = []
     found = list(
-        picture_replicates(predictions, Rows(), k=2, replicates=3, seed=7, progress=lambda *c: calls.append(c))
+        picture_replicates(
+            predictions, Rows(), pairs=PairOptions(k=2), replicates=3, seed=7, progress=lambda *c: calls.append(c)
+        )
     )
     assert calls == [(1, 3), (2, 3), (3, 3)]
     for number, values in enumerate(found):
@@ -162,7 +165,7 @@ def test_a_class_without_pictures_in_a_replicate_is_not_known_there():
     generator = np.random.default_rng(0)
     top = np.argsort(generator.random((81, 3)), axis=1)[:, :2]
     predictions = Predictions(labels, top, None, ("a", "b", "rare"))
-    values = np.concatenate(list(picture_replicates(predictions, Rows(), k=2, replicates=40)))
+    values = np.concatenate(list(picture_replicates(predictions, Rows(), pairs=PairOptions(k=2), replicates=40)))
     resampling = PictureResampling(predictions, 2)
     missing = np.array([poisson_weights(resampling.hashes, seed=0, replicate=b)[80] == 0 for b in range(40)])
     assert 0 < missing.sum() < 40
@@ -191,9 +194,9 @@ def test_what_can_never_be_embedded_is_an_error():
             raise ConfembError("no.")
 
     with pytest.raises(ConfembError, match=r"none of 3 bootstrap replicates of the pictures can be embedded \(no\)"):
-        list(picture_replicates(some_predictions(20), Never(), k=2, replicates=3))
+        list(picture_replicates(some_predictions(20), Never(), pairs=PairOptions(k=2), replicates=3))
     with pytest.raises(ConfembError, match="k = 5"):
-        picture_replicates(some_predictions(20), Rows(), k=5)
+        picture_replicates(some_predictions(20), Rows(), pairs=PairOptions(k=5))
 
 
 def test_a_seeded_embedder_runs_twice_with_seeds_of_its_own():
@@ -204,7 +207,7 @@ def test_a_seeded_embedder_runs_twice_with_seeds_of_its_own():
             seeds.append(seed)
             return Rows().embed(counts, seed=seed)
 
-    values = list(picture_replicates(some_predictions(60), Seeded(), k=2, replicates=3))
+    values = list(picture_replicates(some_predictions(60), Seeded(), pairs=PairOptions(k=2), replicates=3))
     assert [v.shape for v in values] == [(2, 6)] * 3
     assert len(set(seeds)) == 6
     assert all(0 <= seed < 2**31 for seed in seeds)

@@ -4,6 +4,7 @@ from scipy import stats
 
 from confemb.embedders import make_pair_embedder
 from confemb.embedders.counts import count_similarity
+from confemb.records.options import PairOptions
 from confemb.records.pairs import count_pairs
 from confemb.records.predictions import Predictions, predictions_from_scores
 from confemb.stats.bootstrap import PictureResampling, picture_replicates
@@ -170,7 +171,7 @@ def test_intervals_over_pictures_cover_the_similarity_of_all_pictures(embedder, 
     for draw in range(40):
         sample = everything.where(generator.choice(len(labels), 2000, replace=False))
         spread = Spread(len(truth))
-        for values in picture_replicates(sample, made, k=3, replicates=40, seed=draw):
+        for values in picture_replicates(sample, made, pairs=PairOptions(k=3), replicates=40, seed=draw):
             spread.add(values)
         found = spread.interval(similarities(sample), names)
         covered.append((found.low[upper] <= truth) & (truth <= found.high[upper]))

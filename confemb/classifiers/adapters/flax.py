@@ -1,14 +1,16 @@
 """Flax NNX modules as classifiers."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from flax import nnx
 
-from confemb.networks.inference import compiled_logits
 from confemb.records.predictions import check_class_names
 from confemb.support.errors import ConfembError
+from confemb.support.extras import import_extra
+
+if TYPE_CHECKING:
+    from flax import nnx
 
 
 class FlaxClassifier:
@@ -27,12 +29,12 @@ class FlaxClassifier:
         name: what it is called in results; by default the module's class.
 
     Raises:
-        ConfembError: class names that are empty or stand twice.
+        ConfembError: class names that are empty or stand twice; Flax is not installed.
     """
 
     def __init__(
         self,
-        module: nnx.Module,
+        module: "nnx.Module",
         class_names: Sequence[str],
         *,
         prepare: Callable[[Any], Any] | None = None,
@@ -40,11 +42,16 @@ class FlaxClassifier:
         mirror: bool = False,
         name: str | None = None,
     ) -> None:
+        import_extra("flax", "train", what="Flax modules")
+        from flax import nnx
+
+        from confemb.networks.inference import Prepared, compiled_logits
+
         self.name = name or type(module).__name__
         self.class_names = tuple(check_class_names(class_names))
         self.logits = logits
         own = prepare is None and hasattr(module, "prepare")
-        self._logits = compiled_logits(module if own else _Prepared(module, prepare or _as_it_is), mirror=mirror)
+        self._logits = compiled_logits(module if own else Prepared(module, prepare or _as_it_is), mirror=mirror)
         self._size = 0
         # As the weights are now: they are none of the later ones'.
         head = getattr(module, "head", None)
@@ -80,17 +87,6 @@ class FlaxClassifier:
         values = np.asarray(batch)
         self._size = max(self._size, len(values))
         return self._logits(values, self._size, layer=layer)
-
-
-class _Prepared(nnx.Module):
-    """A module with a function that makes its input."""
-
-    def __init__(self, module: nnx.Module, prepare: Callable[[Any], Any]) -> None:
-        self.module = module
-        self.prepare = prepare
-
-    def __call__(self, inputs: Any, **asked: Any) -> Any:
-        return self.module(inputs, **asked)
 
 
 def _as_it_is(batch: Any) -> Any:

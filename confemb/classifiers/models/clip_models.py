@@ -62,7 +62,7 @@ def open_clip_model(
 class _Encoders:
     """What makes vectors of pictures and of texts, and what turns their cosines into logits."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the fields of the record
         self,
         name: str,
         prepare: Callable[[list[Any]], Any],

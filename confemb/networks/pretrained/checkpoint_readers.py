@@ -69,6 +69,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
+    import_extra("safetensors", "train", what="Files of weights")
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

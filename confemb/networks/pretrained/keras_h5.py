@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load, save
 
 from confemb.support.errors import ConfembError
 from confemb.support.extras import import_extra
@@ -40,6 +39,7 @@ def read_keras_h5(path: Path) -> dict[str, np.ndarray]:
             itself, or holds less than it declares.
     """
     import_extra("h5py", "h5", what="Keras .h5 files")
+    safetensors = import_extra("safetensors.numpy", "h5", what="Keras .h5 files")
     # What this process imports from, and nothing of the folder it happens to run in.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with open_file(path) as content:
@@ -67,7 +67,7 @@ def read_keras_h5(path: Path) -> dict[str, np.ndarray]:
         said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         reason = f"signal {-done.returncode}" if done.returncode < 0 else said or f"status {done.returncode}"
         raise ConfembError(f"{path} is truncated or no Keras .h5 file (HDF5 ended with {reason}): get it again.")
-    return {numbered.partition(" ")[2]: array for numbered, array in sorted(load(done.stdout).items())}
+    return {numbered.partition(" ")[2]: array for numbered, array in sorted(safetensors.load(done.stdout).items())}
 
 
 def answer(seconds: int) -> None:
@@ -84,11 +84,12 @@ def answer(seconds: int) -> None:
             resource.RLIMIT_CPU, (seconds if most == resource.RLIM_INFINITY else min(seconds, most), most)
         )
     h5py = import_extra("h5py", "h5", what="Keras .h5 files")
+    safetensors = import_extra("safetensors.numpy", "h5", what="Keras .h5 files")
     try:
         with open(0, "rb", closefd=False) as content, h5py.File(content, "r") as file:
             arrays = _arrays(file, os.fstat(0).st_size, h5py)
         # Numbered, since safetensors keeps no order.
-        said = save({f"{number:09} {name}": array for number, (name, array) in enumerate(arrays.items())})
+        said = safetensors.save({f"{number:09} {name}": array for number, (name, array) in enumerate(arrays.items())})
         status = 0
     except ConfembError as error:
         said, status = str(error).encode("utf-8", "replace"), _REFUSED

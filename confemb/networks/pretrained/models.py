@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import nnx
 
-from confemb.datasets import Progress
-from confemb.networks import make_network
+from confemb.networks import WITH_WEIGHTS, make_network
 from confemb.networks.preprocessing import Preprocessing
 from confemb.networks.pretrained.checkpoint_readers import Checkpoint, read_checkpoint
 from confemb.networks.pretrained.hugging_face import CONFIG, Description, describe_folder
@@ -22,12 +21,12 @@ from confemb.records.imagenet import imagenet_classes
 from confemb.records.predictions import check_class_names
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import is_there, parse_json
+from confemb.support.progress import Progress
 
 if TYPE_CHECKING:
     from confemb.networks.resnet import ResNet
     from confemb.networks.vgg import Vgg
 
-CLASSIFIER_NAMES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg16", "vgg19")
 # The one key of the metadata: safetensors keeps several in an order of chance.
 METADATA = "confemb"
 
@@ -77,7 +76,7 @@ def load_pretrained(
 
     Args:
         weights: a published name ("resnet50:keras"), `hf:ORG/NAME`, or a file or folder that `read_checkpoint` reads.
-        classifier: the network's name, one of `CLASSIFIER_NAMES`; needed where the weights do not say.
+        classifier: the network's name, one of `confemb.networks.WITH_WEIGHTS`; needed where the weights do not say.
         options: the network's own options, where they differ from those usual for weights under such names.
         preprocessing: the same for the preprocessing.
         class_names: the K class names; needed where the weights do not say, unless there are ImageNet's 1,000.
@@ -100,8 +99,8 @@ def load_pretrained(
             f"the weights {where} do not say of which classifier they are: name it, for example resnet50 (--network "
             "resnet50; in an experiment classifier.name; in Python classifier='resnet50')."
         )
-    if name not in CLASSIFIER_NAMES:
-        raise unknown_name("classifier with weights", name, CLASSIFIER_NAMES)
+    if name not in WITH_WEIGHTS:
+        raise unknown_name("classifier with weights", name, WITH_WEIGHTS)
     if said.classifier not in (None, name):
         raise ConfembError(f"the weights {where} are of the classifier {said.classifier!r}, not of {name!r}.")
     usual = dict(naming.options) if naming is not None else {}
@@ -178,7 +177,7 @@ def _guess(checkpoint: Checkpoint, naming: Naming | None, *, but: str) -> str:
     """Say which network has weights of just these names."""
     ignored = () if naming is None or naming.ignored is None else (f".{naming.ignored}",)
     found = {name for name in checkpoint.arrays if not name.endswith(ignored)}
-    for name in CLASSIFIER_NAMES:
+    for name in WITH_WEIGHTS:
         for conv_bias in (False, True) if name.startswith("resnet") else (False,):
             theirs = {own if naming is None else naming.theirs(own) for own in _names(name, conv_bias)}
             if name != but and theirs == found:

@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root, scratch_folder
 from confemb.datasets.npm import npm_pack
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.extras import import_extra
 from confemb.support.manifest import is_whole
+from confemb.support.progress import Progress
 
 HUB = "hf:"
 # Without these a Hugging Face model is not complete; the preprocessor's file may be missing.

@@ -3,6 +3,8 @@
 Every process runs the same command. The first, the lead, alone reads and writes the result folder; what the others
 must know of it (which stages are done, a checkpoint, the weights) it tells them. So no shared disk is needed, but
 every host needs the dataset.
+
+Tested with several processes on CPUs; not yet run on an accelerator.
 """
 
 from dataclasses import dataclass

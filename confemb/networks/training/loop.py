@@ -54,6 +54,22 @@ class StepReport:
 
 
 Report = Callable[[StepReport], None]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What `train` calls on its way.
+
+    Attributes:
+        report: called about once a second with the progress.
+        keep: called with each epoch of `keep_epochs` when it is done, the network holding its weights; a training that
+            goes on does not call it again for epochs whose checkpoint is there.
+    """
+
+    report: Report | None = None
+    keep: Callable[[int], None] | None = None
+
+
 Step = Callable[["TrainState", jax.Array, np.ndarray], tuple["TrainState", jax.Array]]
 
 
@@ -87,8 +103,7 @@ def train(
     *,
     seed: int,
     checkpoint_folder: Path,
-    report: Report | None = None,
-    keep: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
     team: Team = ALONE,
 ) -> pd.DataFrame:
     """Train `network` in place; go on from `checkpoint_folder` where an earlier call was stopped.
@@ -104,9 +119,7 @@ def train(
         settings: epochs, batch size, learning rate and so on.
         seed: draws order and augmentation.
         checkpoint_folder: holds the state after every epoch; whoever calls removes it in the end.
-        report: called about once a second with the progress.
-        keep: called with each epoch of `settings.keep_epochs` when it is done, `network` holding its weights; a
-            training that goes on does not call it again for epochs whose checkpoint is there.
+        watch: what is called while it trains.
         team: the processes that train together; each has the same arguments, but for its checkpoint folder, of which
             only the lead's is read.
 
@@ -117,6 +130,7 @@ def train(
     Raises:
         ConfembError: a batch that cannot be shared evenly among the devices, or a loss that is not finite.
     """
+    watch = watch or Watch()
     state, step, batch_size = start(network, training, settings, seed=seed)
     steps_per_epoch = len(training) // batch_size
     steps = settings.epochs * steps_per_epoch
@@ -135,18 +149,18 @@ def train(
             started = shown = time.monotonic()
             for i in range(at_once, steps_per_epoch + 1, at_once):
                 state, totals = step(state, totals, rows[i - at_once : i])
-                if report is not None and (time.monotonic() - shown > 1 or i == steps_per_epoch):
+                if watch.report is not None and (time.monotonic() - shown > 1 or i == steps_per_epoch):
                     shown = time.monotonic()
                     loss, accuracy = (float(value) / i for value in totals)
                     latest = history[-1].get("test_accuracy") if history else None
-                    report(StepReport(epoch, (epoch - 1) * steps_per_epoch + i, steps, loss, accuracy, latest))
+                    watch.report(StepReport(epoch, (epoch - 1) * steps_per_epoch + i, steps, loss, accuracy, latest))
             loss, accuracy = epoch_means(totals, steps_per_epoch, epoch, settings)
             seconds = time.monotonic() - started
             put_back(network, state)
             history.append(epoch_row(network, test, epoch, loss, accuracy, seconds))
             # Before the checkpoint: a training stopped in between does this epoch again.
-            if keep is not None and epoch in (settings.keep_epochs or ()):
-                keep(epoch)
+            if watch.keep is not None and epoch in (settings.keep_epochs or ()):
+                watch.keep(epoch)
             checkpoints.save(epoch, state, history)
     put_back(network, state)
     return pd.DataFrame(history).astype({"epoch": int})

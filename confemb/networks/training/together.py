@@ -1,6 +1,8 @@
 """Several networks trained at once: the same steps as alone, batched over networks that begin from other seeds.
 
 A small network leaves most of a large accelerator idle; many of them fill it. On CPUs nothing is gained.
+
+Tested on CPUs; not yet run on an accelerator.
 """
 
 import time

@@ -1,17 +1,19 @@
 """The activations of captioned pictures, computed once: kept in parts, by what the pictures' files hold."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.datasets.cache import cache_root
+from confemb.spaces.parts import PartStore
 from confemb.spaces.words.activations import Activations, Broken, stream_vectors
 from confemb.support.errors import ConfembError
-from confemb.support.files import make_folder, read_bytes, sha256_file, whole_file
+from confemb.support.files import read_bytes, sha256_file
 from confemb.support.manifest import stage_key
 from confemb.support.npz import read_npy
+from confemb.support.progress import Progress
 
 # Pictures whose features are put on disk together: what a stopped run loses at most.
 PICTURES_IN_PART = 256
@@ -43,17 +45,17 @@ def picture_features(
     """
     if not files:
         raise ConfembError("there are no pictures: give at least one.")
-    folder = make_folder(folder if folder is not None else cache_root() / "features")
+    store = PartStore(folder if folder is not None else cache_root() / "features", ["features"])
     parts = []
     for start in range(0, len(files), PICTURES_IN_PART):
         of_part = files[start : start + PICTURES_IN_PART]
-        part_file = folder / f"{stage_key(activations.name, [sha256_file(file) for file in of_part])}.npy"
-        features = _load(part_file, len(of_part))
-        if features is None:
-            features = _compute(of_part, activations)
-            with whole_file(part_file) as temporary:
-                np.save(temporary, features, allow_pickle=False)
-        parts.append(features)
+        name = stage_key(activations.name, [sha256_file(file) for file in of_part])
+        rows = len(of_part)
+        part = store.load(name, whole=partial(_has_rows, rows))
+        if part is None:
+            part = {"features": _compute(of_part, activations)}
+            store.save(name, **part)
+        parts.append(part["features"])
         if progress is not None:
             progress(f"features by {activations.name.rpartition('/')[0]}", start + len(of_part), len(files))
     return np.concatenate(parts)
@@ -93,13 +95,8 @@ def load_features(path: Path, pictures: int) -> np.ndarray:
     return features
 
 
-def _load(path: Path, pictures: int) -> np.ndarray | None:
-    """Return a finished part, or None; one that cannot be read is computed again."""
-    try:
-        features = read_npy(read_bytes(path))
-    except ConfembError:
-        return None
-    return features if features.ndim == 2 and len(features) == pictures else None
+def _has_rows(rows: int, arrays: dict[str, np.ndarray]) -> bool:
+    return arrays["features"].shape[:-1] == (rows,)
 
 
 def _compute(files: Sequence[Path], activations: Activations) -> np.ndarray:

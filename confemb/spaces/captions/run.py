@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from flax import nnx
 
-from confemb.datasets import Progress
 from confemb.records.word_vectors import WordVectors
 from confemb.spaces.captions.features import load_features, picture_features
 from confemb.spaces.captions.model import JointModel, place_all, start_from_vectors
@@ -25,6 +24,7 @@ from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import is_there, read_text, write_text
 from confemb.support.locks import alone_in
 from confemb.support.manifest import stage_key, versions
+from confemb.support.progress import Progress
 
 HISTORY, CHECKPOINTS = "history.csv", "checkpoints"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from confemb.records.indices import name_index
 from confemb.support.errors import ConfembError
 from confemb.support.files import parse_json, read_bytes, write_text
 
@@ -44,7 +45,7 @@ class Vocabulary:
         """Raise ConfembError for words that stand twice, or another first one."""
         if not self.words or self.words[0] != PADDING:
             raise ConfembError(f"a vocabulary's word 0 must be {PADDING!r}.")
-        ids = {word: number for number, word in enumerate(self.words)}
+        ids = name_index(self.words)
         if len(ids) != len(self.words):
             raise ConfembError("a vocabulary's words must all be different.")
         object.__setattr__(self, "_ids", ids)

@@ -15,7 +15,6 @@ import optax
 import pandas as pd
 from flax import nnx
 
-from confemb.datasets import Progress
 from confemb.networks.training.checkpoints import Checkpoints
 from confemb.networks.training.optimisers import learning_rate_schedule
 from confemb.spaces.captions.losses import batch_margin_loss, contrastive_loss, margin_loss
@@ -23,6 +22,7 @@ from confemb.spaces.captions.model import JointModel, place_all
 from confemb.spaces.captions.retrieval import Ranks, rank_all
 from confemb.spaces.captions.settings import CaptionTrainingSection
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Progress
 
 # How often the loop comes back within an epoch, to show progress.
 REPORTS_AN_EPOCH = 8
@@ -94,30 +94,15 @@ def train_space(
     Raises:
         ConfembError: fewer than two captions to learn from, or a loss that is not finite.
     """
-    count = len(training.captions)
-    batch_size = min(settings.batch_size, count)
-    if batch_size < 2 or len(training.features) < 2:
-        raise ConfembError("there are captions of fewer than 2 pictures to learn from: give more.")
-    steps = count // batch_size
-    graph, params, rest = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]  # typed for one filter only
-    optimiser = optax.adamw(learning_rate_schedule(settings, steps), weight_decay=settings.weight_decay)
-    state = TrainState(params, optimiser.init(params), jnp.zeros((), jnp.int32))
-    # Copied, since the loop gives its input's memory away and the model still holds these arrays.
-    state = jax.tree.map(jnp.copy, state)
+    batch_size = _batch_size(training, settings)
+    steps = len(training.captions) // batch_size
+    state, run = _begin(model, settings, steps)
     data = (jnp.asarray(training.features), jnp.asarray(training.captions), jnp.asarray(training.picture_of))
-
-    run = _make_loop(graph, rest, optimiser, settings)
     key = jax.random.key(seed)
-    history: list[dict[str, float]] = []
     with Checkpoints(checkpoint_folder) as checkpoints:
-        restored = checkpoints.restore(state)
-        if restored is not None:
-            state, history = restored
+        state, history = checkpoints.restore(state) or (state, [])
         for epoch in range(len(history) + 1, settings.epochs + 1):
-            generator = np.random.default_rng([seed, epoch])
-            order = generator.permutation(count)[: steps * batch_size].astype(np.int32)
-            negatives = draw_negatives(training.picture_of, order, generator)
-            batches = tuple(jnp.asarray(rows.reshape(steps, batch_size)) for rows in (order, negatives))
+            batches = _batches(training, steps, batch_size, np.random.default_rng([seed, epoch]))
             totals = jnp.zeros(2)
             started, worked = time.perf_counter(), time.process_time()
             bounds = np.linspace(0, steps, REPORTS_AN_EPOCH + 1).astype(int)
@@ -125,23 +110,51 @@ def train_space(
                 state, totals = run(state, totals, data, batches, key, first, last)
                 if progress is not None:
                     jax.block_until_ready(totals)
-                    done = (epoch - 1) * REPORTS_AN_EPOCH + eighth
-                    progress(_told(epoch, settings.epochs, history), done, settings.epochs * REPORTS_AN_EPOCH)
-            loss, accuracy = (float(value) for value in totals / (steps * batch_size))
+                    _tell(progress, epoch, eighth, settings.epochs, history)
+            row = {"epoch": epoch, **_means(totals, steps * batch_size, epoch, settings)}
             spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - worked}
-            if not np.isfinite(loss):
-                raise ConfembError(
-                    f"the loss is no finite number in epoch {epoch}; lower training.learning_rate "
-                    f"(now {settings.learning_rate})."
-                )
             _put_back(model, state)
-            row = {"epoch": epoch, "loss": loss, "accuracy": accuracy}
             if validation is not None:
                 row |= evaluate(model, validation).measures()
             history.append(row | spent)
             checkpoints.save(epoch, state, history)
     _put_back(model, state)
     return pd.DataFrame(history).astype({"epoch": int})
+
+
+def _batches(training: Pairs, steps: int, batch_size: int, generator: np.random.Generator) -> tuple[jax.Array, ...]:
+    """Return an epoch's captions in a new order and their negatives, each (steps, batch_size) int32."""
+    order = generator.permutation(len(training.captions))[: steps * batch_size].astype(np.int32)
+    negatives = draw_negatives(training.picture_of, order, generator)
+    return tuple(jnp.asarray(rows.reshape(steps, batch_size)) for rows in (order, negatives))
+
+
+def _batch_size(training: Pairs, settings: CaptionTrainingSection) -> int:
+    """Return how many captions a step learns from; raises ConfembError for fewer than two pictures."""
+    batch_size = min(settings.batch_size, len(training.captions))
+    if batch_size < 2 or len(training.features) < 2:
+        raise ConfembError("there are captions of fewer than 2 pictures to learn from: give more.")
+    return batch_size
+
+
+def _begin(model: JointModel, settings: CaptionTrainingSection, steps: int) -> tuple["TrainState", Callable[..., Any]]:
+    """Return what a training begins with, and the compiled loop over its steps."""
+    graph, params, rest = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]  # typed for one filter only
+    optimiser = optax.adamw(learning_rate_schedule(settings, steps), weight_decay=settings.weight_decay)
+    state = TrainState(params, optimiser.init(params), jnp.zeros((), jnp.int32))
+    # Copied, since the loop gives its input's memory away and the model still holds these arrays.
+    return jax.tree.map(jnp.copy, state), _make_loop(graph, rest, optimiser, settings)
+
+
+def _means(totals: jax.Array, captions: int, epoch: int, settings: CaptionTrainingSection) -> dict[str, float]:
+    """Return an epoch's mean loss and accuracy over its captions; raises ConfembError for a loss that is not finite."""
+    loss, accuracy = (float(value) for value in totals / captions)
+    if not np.isfinite(loss):
+        raise ConfembError(
+            f"the loss is no finite number in epoch {epoch}; lower training.learning_rate "
+            f"(now {settings.learning_rate})."
+        )
+    return {"loss": loss, "accuracy": accuracy}
 
 
 def evaluate(model: JointModel, pairs: Pairs) -> Ranks:
@@ -219,9 +232,9 @@ def _make_loop(
     return loop
 
 
-def _told(epoch: int, epochs: int, history: list[dict[str, float]]) -> str:
+def _tell(progress: Progress, epoch: int, eighth: int, epochs: int, history: list[dict[str, float]]) -> None:
     latest = f", finds {history[-1]['caption_recall_1']:.1%}" if "caption_recall_1" in (history or [{}])[-1] else ""
-    return f"epoch {epoch} of {epochs}{latest}"
+    progress(f"epoch {epoch} of {epochs}{latest}", (epoch - 1) * REPORTS_AN_EPOCH + eighth, epochs * REPORTS_AN_EPOCH)
 
 
 def _put_back(model: JointModel, state: TrainState) -> None:

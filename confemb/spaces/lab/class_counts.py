@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.spaces.lab.labelled import LabelledVectors
 from confemb.spaces.lab.measures import COMPONENTS, FOLDS, PENALTY, Measured, cluster_agreement, cross_validate
 from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.progress import Progress
 
 SUBSETS = 10
 STEP = 5

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.spaces.lab.class_counts import SUBSETS, ClassCount, over_class_counts
 from confemb.spaces.lab.labelled import LabelledVectors
 from confemb.spaces.lab.maps import METHODS, VectorMap, draw_sample, make_map
@@ -17,6 +16,7 @@ from confemb.spaces.lab.measures import (
     cross_validate,
     judge_apart,
 )
+from confemb.support.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -141,4 +141,4 @@ def _label(
     """Name points beside them, and classes in their middle: among hundreds of dots no place is free of them."""
     texts = style.shortened_apart(names)
     obstacles = np.empty((0, 2)) if classes else points
-    label_points(figure, axes, points, texts, [style.INK] * len(texts), obstacles=obstacles, size=size, upon=classes)
+    label_points(axes, points, texts, [style.INK] * len(texts), obstacles=obstacles, size=size, upon=classes)

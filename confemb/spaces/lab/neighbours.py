@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.records.word_vectors import WordVectors
 from confemb.stats.neighbours import nearest_neighbours
 from confemb.support.cells import tsv_text
 from confemb.support.errors import ConfembError
 from confemb.support.files import write_text
+from confemb.support.progress import Progress
 
 WORDS = 10_000
 

@@ -1,14 +1,14 @@
 """Vectors of the pictures in a folder of class folders: a named layer of any network, batched and resumable."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.datasets.image_folder import ALL, class_order, scan_folder
 from confemb.spaces.lab.labelled import LabelledVectors
+from confemb.spaces.parts import PartStore
 from confemb.spaces.words.activations import (
     BATCH_SIZE,
     SKIPPED,
@@ -20,10 +20,10 @@ from confemb.spaces.words.activations import (
 )
 from confemb.spaces.words.sources import word_of
 from confemb.support.errors import ConfembError, quoted_list, shown
-from confemb.support.files import read_bytes, sha256_file, whole_file, write_json
+from confemb.support.files import sha256_file, write_json
 from confemb.support.manifest import stage_key
-from confemb.support.npz import read_arrays
-from confemb.support.part_files import ABOUT, part_folder, part_path
+from confemb.support.part_files import ABOUT, part_folder, part_name
+from confemb.support.progress import Progress
 
 # Pictures whose vectors are put on disk together: what a stopped run loses at most.
 PICTURES_IN_PART = 256
@@ -79,12 +79,16 @@ def embed_pictures(
     ids = [file.relative_to(folder).as_posix() for _, file in files]
     about = [[name, file.stat().st_size, file.stat().st_mtime_ns] for name, (_, file) in zip(ids, files, strict=True)]
     key = stage_key(activations.name, list(names), about, PICTURES_IN_PART)
-    spans = [
-        range(start, min(start + PICTURES_IN_PART, len(files))) for start in range(0, len(files), PICTURES_IN_PART)
-    ]
+    starts = range(0, len(files), PICTURES_IN_PART)
+    spans = [range(start, min(start + PICTURES_IN_PART, len(files))) for start in starts]
     with part_folder(out) as parts_folder:
-        paths = [part_path(parts_folder, key, number) for number in range(len(spans))]
-        left = [number for number, path in enumerate(paths) if _load_part(path, spans[number]) is None]
+        store = PartStore(parts_folder, _ARRAYS)
+        parts = [part_name(key, number) for number in range(len(spans))]
+
+        def finished() -> list[dict[str, np.ndarray] | None]:
+            return [store.load(name, whole=_whole(span)) for name, span in zip(parts, spans, strict=True)]
+
+        left = [number for number, part in enumerate(finished()) if part is None]
         done = len(files) - sum(len(spans[number]) for number in left)
         clock = Clock()
         pictures = ((str(files[row][1]), files[row][1]) for number in left for row in spans[number])
@@ -96,9 +100,8 @@ def embed_pictures(
                 done += 1
                 if progress is not None:
                     progress(f"vectors of {folder.name}", done, len(files))
-            _save_part(paths[number], spans[number], part)
-        loaded = [_load_part(path, span) for path, span in zip(paths, spans, strict=True)]
-        found = _joined([part for part in loaded if part is not None], names, [label for label, _ in files], ids, clock)
+            store.save(parts[number], **_as_arrays(spans[number], part))
+        found = _joined(filter(None, finished()), names, [label for label, _ in files], ids, clock)
         found.vectors.save(out)
         _write_about(out, found, activations, folder)
     return found
@@ -123,33 +126,27 @@ def _first(stream: Iterator[np.ndarray | Broken], count: int) -> Iterator[np.nda
         yield found
 
 
-def _save_part(path: Path, span: range, part: list[np.ndarray | Broken]) -> None:
+def _as_arrays(span: range, part: list[np.ndarray | Broken]) -> dict[str, np.ndarray]:
     if len(part) != len(span):
         raise RuntimeError(f"{len(span)} pictures went in, {len(part)} came out")
     sound = [(row, vector) for row, vector in zip(span, part, strict=True) if not isinstance(vector, Broken)]
     reasons = [each.reason if isinstance(each, Broken) else "" for each in part]
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            vectors=np.stack([vector for _, vector in sound]) if sound else np.empty((0, 0), np.float32),
-            rows=np.array([row for row, _ in sound], np.int64),
-            reasons=np.array(reasons, dtype=np.str_),
-        )
+    return {
+        "vectors": np.stack([vector for _, vector in sound]) if sound else np.empty((0, 0), np.float32),
+        "rows": np.array([row for row, _ in sound], np.int64),
+        "reasons": np.array(reasons, dtype=np.str_),
+    }
 
 
-def _load_part(path: Path, span: range) -> dict[str, np.ndarray] | None:
-    """Return a finished part, or None; one that cannot be read, or of other pictures, is computed again."""
-    try:
-        arrays = read_arrays(read_bytes(path), _ARRAYS)
-    except ConfembError:
-        return None
-    whole = set(arrays) == set(_ARRAYS) and len(arrays["reasons"]) == len(span)
-    return arrays if whole and len(arrays["vectors"]) == len(arrays["rows"]) else None
+def _whole(span: range) -> Callable[[dict[str, np.ndarray]], bool]:
+    """Return what tells whether a part is that of the pictures of `span`."""
+    return lambda part: len(part["reasons"]) == len(span) and len(part["vectors"]) == len(part["rows"])
 
 
 def _joined(
-    parts: list[dict[str, np.ndarray]], names: tuple[str, ...], labels: list[int], ids: list[str], clock: Clock
+    parts: Iterable[dict[str, np.ndarray]], names: tuple[str, ...], labels: list[int], ids: list[str], clock: Clock
 ) -> PictureEmbeddings:
+    parts = list(parts)
     rows = np.concatenate([part["rows"] for part in parts]).astype(np.int64)
     reasons = np.concatenate([part["reasons"] for part in parts]).tolist()
     skipped = tuple((name, reason) for name, reason in zip(ids, reasons, strict=True) if reason)

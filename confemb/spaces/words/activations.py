@@ -18,8 +18,8 @@ from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import write_text
 
 if TYPE_CHECKING:
-    from confemb.datasets import Progress
     from confemb.networks.pretrained.models import Pretrained
+    from confemb.support.progress import Progress
 
 BATCH_SIZE = 16
 # Added to the name of a file of vectors: the list of the pictures that gave none.

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.records.word_vectors import WordVectors
 from confemb.spaces.words.activations import Activations
 from confemb.spaces.words.sources import PictureSource
 from confemb.spaces.words.visual import Skipped, word_means
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.records.word_vectors import WordVectors
+from confemb.spaces.parts import PartStore
 from confemb.spaces.words.activations import (
     BATCH_SIZE,
     SKIPPED,
@@ -24,10 +24,10 @@ from confemb.spaces.words.activations import (
 )
 from confemb.spaces.words.sources import Picture, PictureSource
 from confemb.support.errors import ConfembError, quoted_list, shown
-from confemb.support.files import read_bytes, sha256_file, whole_file, write_json
+from confemb.support.files import sha256_file, write_json
 from confemb.support.manifest import stage_key
-from confemb.support.npz import read_arrays
-from confemb.support.part_files import ABOUT, part_folder, part_path
+from confemb.support.part_files import ABOUT, part_folder, part_name
+from confemb.support.progress import Progress
 
 # Words whose vectors are put on disk together: what a stopped run loses at most.
 WORDS_IN_PART = 64
@@ -105,17 +105,22 @@ def _visual_vectors(
     progress: Progress | None,
 ) -> VisualVectors:
     words = source.words
+    store = PartStore(folder, _ARRAYS)
     key = stage_key(activations.name, source.name, list(words), pictures_per_word, WORDS_IN_PART)
     clock = Clock()
     parts = -(-len(words) // WORDS_IN_PART)
-    left = [number for number in range(parts) if _load_part(folder, key, number) is None]
-    finished = len(words) - sum(len(_of_part(words, number)) for number in left)
+
+    def finished(number: int) -> dict[str, np.ndarray] | None:
+        return store.load(part_name(key, number), whole=lambda part: True)
+
+    left = [number for number in range(parts) if finished(number) is None]
+    done = len(words) - sum(len(_of_part(words, number)) for number in left)
     for number, part in _compute(source, activations, left, pictures_per_word, batch_size, clock):
-        _save_part(folder, key, number, part)
-        finished += len(_of_part(words, number))
+        store.save(part_name(key, number), **part.as_arrays())
+        done += len(_of_part(words, number))
         if progress is not None:
-            progress(f"vectors from {source.name}", finished, len(words))
-    loaded = [_load_part(folder, key, number) for number in range(parts)]
+            progress(f"vectors from {source.name}", done, len(words))
+    loaded = [finished(number) for number in range(parts)]
     found = _joined([part for part in loaded if part is not None], words, clock)
     found.vectors.save(out)
     _write_about(out, found, activations, source)
@@ -141,6 +146,15 @@ class _Part:
     vectors: list[np.ndarray]
     pictures: list[int]
     skipped: list[tuple[str, str, str]]
+
+    def as_arrays(self) -> dict[str, np.ndarray]:
+        """Return it as it is kept."""
+        return {
+            "words": np.array(self.words, dtype=np.str_),
+            "vectors": np.stack(self.vectors) if self.vectors else np.empty((0, 0), np.float32),
+            "pictures": np.array(self.pictures, np.int64),
+            "skipped": np.array(self.skipped, dtype=np.str_).reshape(-1, 3),
+        }
 
 
 def _of_part(words: tuple[str, ...], number: int) -> tuple[str, ...]:
@@ -198,27 +212,6 @@ def _compute(
             counts[word] = counts.get(word, 0) + 1
     while waiting:
         yield finished()
-
-
-def _save_part(folder: Path, key: str, number: int, part: _Part) -> None:
-    vectors = np.stack(part.vectors) if part.vectors else np.empty((0, 0), np.float32)
-    with whole_file(part_path(folder, key, number)) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            words=np.array(part.words, dtype=np.str_),
-            vectors=vectors,
-            pictures=np.array(part.pictures, np.int64),
-            skipped=np.array(part.skipped, dtype=np.str_).reshape(-1, 3),
-        )
-
-
-def _load_part(folder: Path, key: str, number: int) -> dict[str, np.ndarray] | None:
-    """Return a finished part, or None; one that cannot be read is computed again."""
-    try:
-        arrays = read_arrays(read_bytes(part_path(folder, key, number)), _ARRAYS)
-    except ConfembError:
-        return None
-    return arrays if set(arrays) == set(_ARRAYS) else None
 
 
 def _joined(parts: list[dict[str, np.ndarray]], words: tuple[str, ...], clock: Clock) -> VisualVectors:

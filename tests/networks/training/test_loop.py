@@ -13,7 +13,7 @@ from confemb.networks import make_network
 from confemb.networks.streams import in_streams
 from confemb.networks.training import loop as training
 from confemb.networks.training.checkpoints import Checkpoints
-from confemb.networks.training.loop import train
+from confemb.networks.training.loop import Watch, train
 from confemb.networks.training.options import TrainingOptions
 from confemb.networks.training.together import train_together
 from confemb.support.errors import ConfembError
@@ -45,7 +45,7 @@ def train_digits(digits):
     def call(folder, *, network=None, settings=SETTINGS, report=None):
         network = make() if network is None else network
         history = train(
-            network, digits["train"], digits["test"], settings, seed=0, checkpoint_folder=folder, report=report
+            network, digits["train"], digits["test"], settings, seed=0, checkpoint_folder=folder, watch=Watch(report)
         )
         return variables(network), history
 
@@ -267,7 +267,7 @@ def test_without_a_test_there_is_none_to_report(digits, small_settings, tmp_path
     reports = []
     few = some(digits["train"], 48)
     settings = small_settings.model_copy(update={"epochs": 2})
-    history = train(make(), few, None, settings, seed=0, checkpoint_folder=tmp_path, report=reports.append)
+    history = train(make(), few, None, settings, seed=0, checkpoint_folder=tmp_path, watch=Watch(reports.append))
     assert list(history) == ["epoch", "train_loss", "train_accuracy", "seconds"]
     assert {report.test_accuracy for report in reports} == {None}
     assert reports[-1].epoch == 2
@@ -278,7 +278,7 @@ def test_an_epoch_in_one_program_is_its_steps(stepwise, digits, small_settings, 
     monkeypatch.setattr(training, "_steps_at_once", lambda steps_per_epoch: steps_per_epoch)
     network, reports = make(shift=0, norm_group=4), []
     few = without_ties(digits["train"])
-    history = train(network, few, few, small_settings, seed=0, checkpoint_folder=tmp_path, report=reports.append)
+    history = train(network, few, few, small_settings, seed=0, checkpoint_folder=tmp_path, watch=Watch(reports.append))
     assert [report.step for report in reports] == [3, 6, 9]
     columns = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
     np.testing.assert_allclose(history[columns], stepwise[1][columns], rtol=1e-3)
