@@ -1,6 +1,5 @@
 """The command `score`: any model on any data."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.cli.commands.printing import note, say, say_text
-from confemb.support.errors import ConfembError, one_of, visible
+from confemb.support.errors import ConfembError, one_of, shown, visible
 
 if TYPE_CHECKING:
     from confemb.classifiers.class_matching import ClassMatch
@@ -206,7 +205,7 @@ def _progress() -> "Iterator[Callable[[int, int], None]]":
             update(f"scoring, {pace}", done, total)
             if not display.enabled and now - last >= SECONDS_BETWEEN_LINES:
                 last = now
-                print(f"scored {done:,} of {total:,}, {pace}", file=sys.stderr, flush=True)  # noqa: T201
+                typer.echo(shown(f"scored {done:,} of {total:,}, {pace}"), err=True)
 
         yield progress
 
