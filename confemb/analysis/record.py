@@ -165,6 +165,11 @@ class AnalysisRecord:
                 check_indices(what, len(names), what="class of an example picture")
 
     @property
+    def note(self) -> str:
+        """What was said of the counts when they were made, which the findings begin with; empty where nothing was."""
+        return str(self.provenance.get("stages", {}).get("embed", {}).get("note", ""))
+
+    @property
     def reference(self) -> SimilarityMatrix | None:
         """The first reference's similarities."""
         return self.references[0].similarity if self.references else None

@@ -18,6 +18,7 @@ import numpy as np
 from confemb.records.embedding import ClassEmbedding, EmbeddingRuns
 from confemb.records.pairs import PairCounts
 from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.ranges import check_seed
 from confemb.support.registry import Registry
 from confemb.support.threads import usable_cores
 
@@ -158,6 +159,8 @@ def embed_runs(
 
 def embed_seeds(embedder: Embedder, counts: PairCounts, seeds: Sequence[int]) -> Iterator[ClassEmbedding]:
     """Embed the same counts with each seed, in their order; on all cores, where the embedder runs in threads."""
+    for seed in seeds:
+        check_seed(seed)
     threads = min(usable_cores(), len(seeds), _MOST_THREADS) if getattr(embedder, "runs_in_threads", False) else 1
     if threads == 1:
         for seed in seeds:

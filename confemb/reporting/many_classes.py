@@ -9,10 +9,10 @@ import pandas as pd
 
 from confemb.analysis.record import AnalysisRecord
 from confemb.records.pairs import PairCounts
-from confemb.records.similarity import csv_cells
 from confemb.reporting.study import Section, Study, frame_csv, write_pages
 from confemb.reporting.tables import frame_table
 from confemb.stats.neighbours import Neighbours, nearest_neighbours
+from confemb.support.cells import csv_cells
 from confemb.support.files import write_text
 
 NEIGHBOURS_SHOWN, PAIRS_KEPT, ROWS_SHOWN = 10, 10_000, 50

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from confemb.analysis.derived import Analysis
-from confemb.records.similarity import csv_cells
 from confemb.reporting import style
 from confemb.reporting.html import PageFigure, render_page
 from confemb.reporting.latex import to_latex
 from confemb.reporting.result_tables import to_csv, to_markdown
 from confemb.reporting.terminal import to_terminal
+from confemb.support.cells import csv_cells
 from confemb.support.files import make_folder, write_text
 
 if TYPE_CHECKING:

@@ -57,13 +57,20 @@ def severities(similarity: SimilarityMatrix, scale: Scale = "given") -> np.ndarr
             under different similarities can be compared.
 
     Raises:
-        ConfembError: another scale.
+        ConfembError: another scale; similarities above 1 taken as given.
     """
     from scipy.stats import rankdata
 
     one_of("scale", scale, *get_args(Scale))
     values = similarity.values
     if scale == "given":
+        highest = float(np.nanmax(values, initial=-np.inf))
+        if highest > 1 + 1e-6:
+            raise ConfembError(
+                f"a similarity of {highest:g} is above 1, so that 1 - similarity is below 0: divide by the "
+                "highest (by 100 "
+                "if they are percents), or take severities by rank (--scale rank)."
+            )
         found = 1.0 - values
     else:
         upper = np.triu_indices(len(values), k=1)

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from confemb.support.errors import shown
+
 # Called with (description, steps done, steps in all).
 Update = Callable[[str, int, int], None]
 
@@ -20,7 +22,7 @@ class Display:
         if self.enabled:
             from rich.console import Console
 
-            Console(stderr=True, highlight=False).print(text, markup=False)
+            Console(stderr=True, highlight=False).print(shown(text), markup=False)
 
     @contextmanager
     def bar(self) -> Iterator[Update]:
@@ -41,6 +43,6 @@ class Display:
             task = progress.add_task("", total=None)
 
             def update(description: str, done: int, total: int) -> None:
-                progress.update(task, description=description, completed=done, total=total or None)
+                progress.update(task, description=shown(description), completed=done, total=total or None)
 
             yield update

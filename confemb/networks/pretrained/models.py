@@ -97,7 +97,8 @@ def load_pretrained(
     name = classifier or said.classifier
     if name is None:
         raise ConfembError(
-            f"the weights {where} do not say of which classifier they are: name it, for example 'resnet50'."
+            f"the weights {where} do not say of which classifier they are: name it, for example resnet50 (--network "
+            "resnet50; in an experiment classifier.name; in Python classifier='resnet50')."
         )
     if name not in CLASSIFIER_NAMES:
         raise unknown_name("classifier with weights", name, CLASSIFIER_NAMES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.records.class_cells import MAX_UNNAMED_CLASSES
+from confemb.records.cell_rules import MAX_UNNAMED_CLASSES
 from confemb.records.predictions import check_class_names
 from confemb.records.word_vectors import WordVectors
 from confemb.support.errors import ConfembError, quoted_list, unknown_name

@@ -1,6 +1,5 @@
 """Vectors of the pictures in a folder of class folders: a named layer of any network, batched and resumable."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +19,14 @@ from confemb.spaces.words.activations import (
     stream_vectors,
 )
 from confemb.spaces.words.sources import word_of
-from confemb.support.errors import ConfembError, quoted_list
-from confemb.support.files import make_folder, read_bytes, whole_file, write_json
+from confemb.support.errors import ConfembError, quoted_list, shown
+from confemb.support.files import read_bytes, sha256_file, whole_file, write_json
 from confemb.support.manifest import stage_key
 from confemb.support.npz import read_arrays
+from confemb.support.part_files import ABOUT, part_folder, part_path
 
 # Pictures whose vectors are put on disk together: what a stopped run loses at most.
 PICTURES_IN_PART = 256
-PARTS, MANIFEST = ".parts", ".json"
 _ARRAYS = ("vectors", "rows", "reasons")
 
 
@@ -80,29 +79,28 @@ def embed_pictures(
     ids = [file.relative_to(folder).as_posix() for _, file in files]
     about = [[name, file.stat().st_size, file.stat().st_mtime_ns] for name, (_, file) in zip(ids, files, strict=True)]
     key = stage_key(activations.name, list(names), about, PICTURES_IN_PART)
-    parts_folder = make_folder(out.with_name(out.name + PARTS))
     spans = [
         range(start, min(start + PICTURES_IN_PART, len(files))) for start in range(0, len(files), PICTURES_IN_PART)
     ]
-    paths = [parts_folder / f"{key}-{number:06}.npz" for number in range(len(spans))]
-    left = [number for number, path in enumerate(paths) if _load_part(path, spans[number]) is None]
-    done = len(files) - sum(len(spans[number]) for number in left)
-    clock = Clock()
-    pictures = ((str(files[row][1]), files[row][1]) for number in left for row in spans[number])
-    stream = stream_vectors(activations, pictures, batch_size=batch_size, clock=clock)
-    for number in left:
-        part: list[np.ndarray | Broken] = []
-        for vector in _first(stream, len(spans[number])):
-            part.append(vector)
-            done += 1
-            if progress is not None:
-                progress(f"vectors of {folder.name}", done, len(files))
-        _save_part(paths[number], spans[number], part)
-    loaded = [_load_part(path, span) for path, span in zip(paths, spans, strict=True)]
-    found = _joined([part for part in loaded if part is not None], names, [label for label, _ in files], ids, clock)
-    found.vectors.save(out)
-    _write_about(out, found, activations, folder)
-    shutil.rmtree(parts_folder, ignore_errors=True)
+    with part_folder(out) as parts_folder:
+        paths = [part_path(parts_folder, key, number) for number in range(len(spans))]
+        left = [number for number, path in enumerate(paths) if _load_part(path, spans[number]) is None]
+        done = len(files) - sum(len(spans[number]) for number in left)
+        clock = Clock()
+        pictures = ((str(files[row][1]), files[row][1]) for number in left for row in spans[number])
+        stream = stream_vectors(activations, pictures, batch_size=batch_size, clock=clock)
+        for number in left:
+            part: list[np.ndarray | Broken] = []
+            for vector in _first(stream, len(spans[number])):
+                part.append(vector)
+                done += 1
+                if progress is not None:
+                    progress(f"vectors of {folder.name}", done, len(files))
+            _save_part(paths[number], spans[number], part)
+        loaded = [_load_part(path, span) for path, span in zip(paths, spans, strict=True)]
+        found = _joined([part for part in loaded if part is not None], names, [label for label, _ in files], ids, clock)
+        found.vectors.save(out)
+        _write_about(out, found, activations, folder)
     return found
 
 
@@ -171,14 +169,15 @@ def _write_about(out: Path, found: PictureEmbeddings, activations: Activations, 
     counts = dict(zip(vectors.class_names, vectors.counts.tolist(), strict=True))
     about = {
         "activations": activations.name,
+        "sha256": sha256_file(out),
         "folder": folder.name,
         "pictures": len(vectors),
         "dimensions": vectors.vectors.shape[1],
         "skipped_pictures": len(found.skipped),
         "classes": counts,
     }
-    write_json(out.with_name(out.name + MANIFEST), about)
     list_skipped(out, ["picture", "reason"], found.skipped)
+    write_json(out.with_name(out.name + ABOUT), about)
 
 
 def summary(found: PictureEmbeddings, out: str | Path) -> str:
@@ -194,4 +193,4 @@ def summary(found: PictureEmbeddings, out: str | Path) -> str:
         lines.append(
             f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {found.skipped[0][1]}"
         )
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))

@@ -4,7 +4,6 @@ Source: "Word Embeddings using Deep Neural Network Image Classifier" (2018): the
 before the softmax, one picture for each of some 39,000 nouns.
 """
 
-import shutil
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,15 +23,14 @@ from confemb.spaces.words.activations import (
     stream_vectors,
 )
 from confemb.spaces.words.sources import Picture, PictureSource
-from confemb.support.errors import ConfembError, quoted_list
-from confemb.support.files import make_folder, read_bytes, whole_file, write_json
+from confemb.support.errors import ConfembError, quoted_list, shown
+from confemb.support.files import read_bytes, sha256_file, whole_file, write_json
 from confemb.support.manifest import stage_key
 from confemb.support.npz import read_arrays
+from confemb.support.part_files import ABOUT, part_folder, part_path
 
 # Words whose vectors are put on disk together: what a stopped run loses at most.
 WORDS_IN_PART = 64
-PARTS = ".parts"
-MANIFEST = ".json"
 _ARRAYS = ("words", "vectors", "pictures", "skipped")
 
 
@@ -93,8 +91,20 @@ def visual_vectors(
             cannot be written to.
     """
     out = Path(out)
+    with part_folder(out) as folder:
+        return _visual_vectors(source, activations, out, folder, pictures_per_word, batch_size, progress)
+
+
+def _visual_vectors(
+    source: PictureSource,
+    activations: Activations,
+    out: Path,
+    folder: Path,
+    pictures_per_word: int | None,
+    batch_size: int,
+    progress: Progress | None,
+) -> VisualVectors:
     words = source.words
-    folder = make_folder(out.with_name(out.name + PARTS))
     key = stage_key(activations.name, source.name, list(words), pictures_per_word, WORDS_IN_PART)
     clock = Clock()
     parts = -(-len(words) // WORDS_IN_PART)
@@ -109,7 +119,6 @@ def visual_vectors(
     found = _joined([part for part in loaded if part is not None], words, clock)
     found.vectors.save(out)
     _write_about(out, found, activations, source)
-    shutil.rmtree(folder, ignore_errors=True)
     return found
 
 
@@ -191,13 +200,9 @@ def _compute(
         yield finished()
 
 
-def _part_file(folder: Path, key: str, number: int) -> Path:
-    return folder / f"{key}-{number:06}.npz"
-
-
 def _save_part(folder: Path, key: str, number: int, part: _Part) -> None:
     vectors = np.stack(part.vectors) if part.vectors else np.empty((0, 0), np.float32)
-    with whole_file(_part_file(folder, key, number)) as temporary, open(temporary, "wb") as file:
+    with whole_file(part_path(folder, key, number)) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
             words=np.array(part.words, dtype=np.str_),
@@ -210,7 +215,7 @@ def _save_part(folder: Path, key: str, number: int, part: _Part) -> None:
 def _load_part(folder: Path, key: str, number: int) -> dict[str, np.ndarray] | None:
     """Return a finished part, or None; one that cannot be read is computed again."""
     try:
-        arrays = read_arrays(read_bytes(_part_file(folder, key, number)), _ARRAYS)
+        arrays = read_arrays(read_bytes(part_path(folder, key, number)), _ARRAYS)
     except ConfembError:
         return None
     return arrays if set(arrays) == set(_ARRAYS) else None
@@ -231,8 +236,11 @@ def _joined(parts: list[dict[str, np.ndarray]], words: tuple[str, ...], clock: C
 
 def _write_about(out: Path, found: VisualVectors, activations: Activations, source: PictureSource) -> None:
     """Write the manifest, and the list of skipped pictures where there are some."""
+    rows = [(each.word, each.picture, each.reason) for each in found.skipped]
+    list_skipped(out, ["word", "picture", "reason"], rows)
     about = {
         "activations": activations.name,
+        "sha256": sha256_file(out),
         "source": source.name,
         "words": len(found.vectors),
         "dimensions": found.vectors.vectors.shape[1],
@@ -240,9 +248,7 @@ def _write_about(out: Path, found: VisualVectors, activations: Activations, sour
         "skipped_pictures": len(found.skipped),
         "words_without_pictures": list(found.without),
     }
-    write_json(out.with_name(out.name + MANIFEST), about)
-    rows = [(each.word, each.picture, each.reason) for each in found.skipped]
-    list_skipped(out, ["word", "picture", "reason"], rows)
+    write_json(out.with_name(out.name + ABOUT), about)
 
 
 def summary(found: VisualVectors, out: str | Path) -> str:
@@ -259,4 +265,4 @@ def summary(found: VisualVectors, out: str | Path) -> str:
         lines.append(f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {first.reason}")
     if found.without:
         lines.append(f"{len(found.without)} words without a sound picture: {quoted_list(found.without)}")
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
