@@ -92,7 +92,10 @@ def explore(source: str | Path, other: str | Path | None = None, options: Explor
         raise ConfembError(f"the two results have {len(common)} classes in common; at least 2 are needed.")
     title = options.title or f"What changed from {a.name} to {b.name}"
     first = dataclasses.replace(
-        restricted(first, common), title=title, description="B compared with A; order, tree and map are A's.", notes=notes
+        restricted(first, common),
+        title=title,
+        description="B compared with A; order, tree and map are A's.",
+        notes=notes,
     )
     return render_explorer(first, restricted(second, common), comparison, budget=options.budget)
 
@@ -228,9 +231,7 @@ def _texts(predictions: Predictions, path: Path) -> list[str]:
 # ---- two results -----------------------------------------------------------------------------------------------------
 
 
-def _compared(
-    a: _Opened, b: _Opened, options: ExploreOptions
-) -> tuple[_Opened, _Opened, Comparison | None, list[str]]:
+def _compared(a: _Opened, b: _Opened, options: ExploreOptions) -> tuple[_Opened, _Opened, Comparison | None, list[str]]:
     """Bring two results over the same items together where that can be, and test what changed."""
     notes, comparison = [], None
     pa, pb = a.result.predictions, b.result.predictions

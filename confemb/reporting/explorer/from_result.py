@@ -92,9 +92,7 @@ def restricted(data: ExplorerData, class_names: tuple[str, ...]) -> ExplorerData
         hits=np.bincount(true[true == predicted], weights=counts[true == predicted], minlength=len(class_names)),
         cosine=similarity.values,
         intervals={source: (low[square], high[square], n) for source, (low, high, n) in data.intervals.items()},
-        both=[
-            ((int(new[i]), int(new[j])), values) for (i, j), values in data.both if new[i] >= 0 and new[j] >= 0
-        ],
+        both=[((int(new[i]), int(new[j])), values) for (i, j), values in data.both if new[i] >= 0 and new[j] >= 0],
         tree=seriation.tree,
         order=seriation.order,
         places=places,

@@ -11,7 +11,9 @@ from confemb.records.similarity import SimilarityMatrix
 from confemb.reporting.explorer.page import write_explorer
 from confemb.reporting.explorer.records import Comparison, ExplorerData, ExplorerItems
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install 'confemb[test-browser]'")
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="Playwright is not here: pip install 'confemb[test-browser]'"
+)
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.slow,
@@ -49,7 +51,11 @@ def made(names, seed=0, items=400, pictures=False):
         places=places,
         kept=kept,
         items=ExplorerItems(
-            labels, top, probs, [f"item{i}" for i in range(items)], pictures=(lambda rows: images[rows]) if pictures else None
+            labels,
+            top,
+            probs,
+            [f"item{i}" for i in range(items)],
+            pictures=(lambda rows: images[rows]) if pictures else None,
         ),
     )
 

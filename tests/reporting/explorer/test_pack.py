@@ -38,7 +38,9 @@ def data():
     """Three classes, eight pictures: cat is taken for dog once, dog for cat twice."""
     labels = np.array([0, 0, 0, 1, 1, 1, 2, 2])
     top = np.array([[0, 1], [0, 1], [1, 0], [0, 1], [0, 1], [1, 2], [2, 1], [2, 0]])
-    probs = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2], [0.5, 0.5], [1.0, 0.0], [0.75, 0.25], [0.99, 0.01]])
+    probs = np.array(
+        [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2], [0.5, 0.5], [1.0, 0.0], [0.75, 0.25], [0.99, 0.01]]
+    )
     cosine = np.array([[1.0, 0.8, -0.25], [0.8, 1.0, np.nan], [-0.25, np.nan, 1.0]])
     return ExplorerData(
         title="Pets",
@@ -60,7 +62,9 @@ def data():
 def test_everything_comes_back(data):
     header, arrays = unpack(pack(data, None, None, budget=100_000))
     assert (header["title"], header["names"]) == ("Pets", ["cat", "dog", "fish"])
-    assert header["results"] == [{"name": "", "sources": [{"name": "seeds", "replicates": 20}], "total": 8.0, "right": 5.0}]
+    assert header["results"] == [
+        {"name": "", "sources": [{"name": "seeds", "replicates": 20}], "total": 8.0, "right": 5.0}
+    ]
     np.testing.assert_array_equal(arrays["0.count"], data.counts)
     np.testing.assert_array_equal(arrays["0.support"], [3, 3, 2])
     np.testing.assert_array_equal(arrays["0.named"], [4, 2, 2])
@@ -113,7 +117,11 @@ def test_thumbnails_keep_to_the_budget():
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (300, 16, 16, 3), dtype=np.uint8)
     items = ExplorerItems(
-        np.arange(300) % 3, np.zeros((300, 1), int), None, [str(i) for i in range(300)], pictures=lambda rows: images[rows]
+        np.arange(300) % 3,
+        np.zeros((300, 1), int),
+        None,
+        [str(i) for i in range(300)],
+        pictures=lambda rows: images[rows],
     )
     whole = make_thumbnails(items, np.arange(300), 10_000_000)
     assert (whole.size, len(whole.sheets)) == (16, 3)
@@ -122,7 +130,9 @@ def test_thumbnails_keep_to_the_budget():
 
 
 def test_a_comparison_has_both_results_and_its_tests(data):
-    other = replace(data, name="B", counts=data.counts[::-1], items=replace(data.items, top_classes=data.items.top_classes[:, ::-1]))
+    other = replace(
+        data, name="B", counts=data.counts[::-1], items=replace(data.items, top_classes=data.items.top_classes[:, ::-1])
+    )
     comparison = Comparison(np.array([0]), np.array([1]), np.array([0.01]), np.array([0.5, 0.02, np.nan]))
     header, arrays = unpack(pack(data, other, comparison, budget=100_000))
     assert [one["name"] for one in header["results"]] == ["", "B"]
@@ -141,7 +151,9 @@ def test_the_same_data_gives_the_same_page(data):
 
 
 def test_hostile_names_stay_text(data):
-    hostile = replace(data, title='</title><script>alert("1")</script>', class_names=("</script>", "\x1b[31m", "\u202eabc"))
+    hostile = replace(
+        data, title='</title><script>alert("1")</script>', class_names=("</script>", "\x1b[31m", "\u202eabc")
+    )
     page = render_explorer(hostile).html
     assert page.count("<script") == 2
     assert page.count("</script>") == 2

@@ -21,7 +21,9 @@ BLINDNESS = {
 def palette(name):
     """Return the (n, 3) linear RGB of a scale in the source."""
     (text,) = re.findall(rf"export const {name} = \[(.*?)\];", SOURCE)
-    values = np.array([[int(hex_[i : i + 2], 16) / 255 for i in (0, 2, 4)] for hex_ in re.findall(r"#([0-9a-f]{6})", text)])
+    values = np.array(
+        [[int(hex_[i : i + 2], 16) / 255 for i in (0, 2, 4)] for hex_ in re.findall(r"#([0-9a-f]{6})", text)]
+    )
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
