@@ -117,20 +117,33 @@ export class ClassMap {
       const text = shortened(data.names[c], 22);
       const width = context.measureText(text).width;
       const [x, y] = places[c];
-      const right = x + 8 + width < this.width;
-      const box: [number, number, number, number] = right ? [x + 7, y - 7, x + 9 + width, y + 7] : [x - 9 - width, y - 7, x - 7, y + 7];
-      if (box[0] < 0 || box[1] < 0 || box[3] > this.height || box[2] > this.width) continue;
-      if (taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) continue;
-      if (data.size <= 60 && !on && places.some(([px, py], o) => o !== c && px > box[0] - 4 && px < box[2] && py > box[1] && py < box[3])) continue;
+      const boxes: [number, number, number, number][] = [
+        [x + 7, y - 7, x + 9 + width, y + 7],
+        [x - 9 - width, y - 7, x - 7, y + 7],
+        [x - width / 2, y - 21, x + width / 2, y - 7],
+        [x - width / 2, y + 7, x + width / 2, y + 21],
+      ];
+      const few = data.size <= 60 && !on;
+      const box = boxes.find(
+        (one) =>
+          one[0] >= 0 &&
+          one[1] >= 0 &&
+          one[2] <= this.width &&
+          one[3] <= this.height &&
+          !taken.some((b) => one[0] < b[2] && one[2] > b[0] && one[1] < b[3] && one[3] > b[1]) &&
+          !(few && places.some(([px, py], o) => o !== c && px > one[0] - 4 && px < one[2] + 4 && py > one[1] && py < one[3])),
+      );
+      if (!box) continue;
       taken.push(box);
       if (on) marked++;
-      context.textAlign = right ? "left" : "right";
+      context.textAlign = "left";
       context.lineWidth = 3;
       context.strokeStyle = theme.card;
       context.lineJoin = "round";
-      context.strokeText(text, right ? x + 8 : x - 8, y);
+      const [left, middle] = [box === boxes[0] ? box[0] + 1 : box[0], (box[1] + box[3]) / 2];
+      context.strokeText(text, left, middle);
       context.fillStyle = on ? theme.accent : theme.ink;
-      context.fillText(text, right ? x + 8 : x - 8, y);
+      context.fillText(text, left, middle);
     }
   }
 

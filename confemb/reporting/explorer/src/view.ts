@@ -15,7 +15,7 @@ export interface Frame {
 export function frameFor(width: number, height: number, size: number, longest: number): Frame {
   const narrow = width < 560;
   const tree = narrow ? 34 : Math.min(130, Math.max(70, width * 0.11));
-  const names = Math.min(narrow ? 74 : 150, Math.max(46, longest * 7 + 12));
+  const names = Math.min(narrow ? 74 : 150, Math.max(46, longest * 7.6 + 20));
   const top = Math.min(narrow ? 70 : 116, Math.max(50, longest * 5.2 + 18));
   const left = tree + names;
   const right = narrow ? 6 : Math.min(60, longest * 3);
