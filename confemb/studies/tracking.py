@@ -106,8 +106,10 @@ class Tracker:
             )
         if not len(labels):
             return
-        # The order of the classes is all that is counted, so logits need no softmax.
-        found = predictions_from_scores(scores, labels, self.class_names, k=self.k, logits=True)
+        # The order of the classes is all that is counted, whichever of the two they are.
+        found = predictions_from_scores(
+            scores, labels, self.class_names, k=self.k, logits=not _are_probabilities(scores)
+        )
         self._sum.add(count_pairs(found, k=self.k, missing_classes="keep"))
 
     def end_epoch(self, epoch: int | None = None) -> None:
@@ -188,6 +190,11 @@ def _track_path(path: str | os.PathLike[str]) -> Path:
     if path.suffix.lower() != ".npz":
         raise ConfembError(f"the track {path} must end in .npz.")
     return path
+
+
+def _are_probabilities(scores: np.ndarray) -> bool:
+    """Tell whether (n, K) scores may be probabilities: none below 0, and each row adds up to 1 within rounding."""
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-2))
 
 
 def _as_array(values: Any) -> np.ndarray:

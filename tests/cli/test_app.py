@@ -167,7 +167,7 @@ def test_version_and_no_arguments(run):
 
 def test_list(run, refused):
     assert "digits\n" in run("list", "datasets")[1]
-    listed = "balanced counts diffusion directed features ppmi skipgram weights"
+    listed = "balanced confusion_rate counts diffusion directed features ppmi skipgram weights"
     assert run("list", "embedders")[:2] == (0, listed.replace(" ", "\n") + "\n")
     assert {"fast_cnn", "paper_cnn"} <= set(run("list", "classifiers")[1].split())
     assert "paper" in run("list", "references")[1].split()

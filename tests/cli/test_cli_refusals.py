@@ -19,7 +19,6 @@ TABLE = "label,top1,top2,top3\n" + "a,a,b,c\nb,b,c,a\nc,c,a,b\n" * 4
         (TABLE.replace("top2", "top3").replace("top3,top3", "top3,top4"), [], "there is no column 'top2'"),
         (TABLE, ["-k", "4"], r"k = 4 is out of range: there are 3 predicted classes for each picture"),
         (TABLE, ["-k", "0"], "k = 0 is out of range"),
-        (TABLE, ["--dim", "0"], r"embedding\.dim = 0 is not allowed"),
         (TABLE, ["--embedder", "skipgra"], "unknown embedder 'skipgra': did you mean 'skipgram'"),
         (TABLE, ["--reference", "papers"], "unknown reference 'papers': did you mean 'paper'"),
         (TABLE, ["--self-pairs", "keeps"], "unknown value 'keeps' in --self-pairs: did you mean 'keep'"),
@@ -104,4 +103,4 @@ def test_paths_that_no_file_can_have_are_refused(refused, files):
     assert "unknown reference" in refused("embed", files / "p.csv", "--reference", long, "--out", files / "out")
     (files / "e.toml").write_text(f'extends = "{long}"\n')
     assert "unknown experiment 'xxx" in refused("run", files / "e.toml", "--out", files / "out")
-    assert "cannot make the folder" in refused("embed", files / "p.csv", "--out", files / long)
+    assert "File name too long" in refused("embed", files / "p.csv", "--out", files / long)

@@ -230,7 +230,7 @@ def test_formation_goes_into_the_result_folder(run, refused, experiment, tmp_pat
     pairs = pd.read_csv(out / "formation" / "pairs.csv")
     assert len(pairs) == 90
     error = refused("diff", out / "predictions_epoch_001.parquet", out / "predictions.parquet", "--out", out)
-    assert "holds a single result; choose another folder" in error
+    assert "which is to be written: choose another --out" in error
     after = tmp_path / "diff"
     files = (out / "predictions_epoch_001.parquet", out / "predictions.parquet")
     assert run("diff", *files, "--split", "test", "--out", after)[0] == 0

@@ -141,7 +141,7 @@ def test_in_memory_and_from_a_file_are_the_same(scores, tmp_path):
     labels, probabilities = scores
     result = analyze(labels, probabilities, class_names=NAMES, k=2)
     np.savez(tmp_path / "p.npz", labels=labels, probs=probabilities, class_names=np.array(NAMES))
-    counts, predictions = confemb.load_pairs(tmp_path / "p.npz", k=2)
+    counts, predictions = confemb.load_pairs(tmp_path / "p.npz", k=2, weighting=None)
     assert differences(counts, result.counts) == []
     assert differences(predictions.top_classes, result.predictions.top_classes) == []
 

@@ -20,15 +20,19 @@ SIGNALS = list(STATUS)
 
 
 def start(code: str, *arguments: object, folder: Path) -> subprocess.Popen[str]:
-    # Whoever runs the tests in the background may ignore signals; a child would inherit that.
+    # Whoever runs the tests in the background may ignore signals, which a child inherits: it listens again.
+    listen = (
+        "import signal\n"
+        f"for number in {sorted(int(number) for number in STATUS)}: signal.signal(number, signal.SIG_DFL)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    )
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, "-c", listen + code, *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in STATUS],
     )
 
 

@@ -16,6 +16,11 @@ def say_text(text: str) -> None:
     say(*text.split("\n"))
 
 
+def log(text: str) -> None:
+    """Print a line about progress on standard error, for a log."""
+    typer.echo(shown(text), err=True)
+
+
 def note(text: str) -> None:
     """Print a note as one line on standard error."""
     typer.echo(f"confemb: note: {shown(text)}", err=True)

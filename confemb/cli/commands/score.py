@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.cli.commands.printing import note, say, say_text
-from confemb.support.errors import ConfembError, one_of, shown, visible
+from confemb.cli.commands.printing import log, note, say, say_text
+from confemb.support.errors import ConfembError, one_of, visible
 
 if TYPE_CHECKING:
     from confemb.classifiers.class_matching import ClassMatch
@@ -205,7 +205,7 @@ def _progress() -> "Iterator[Callable[[int, int], None]]":
             update(f"scoring, {pace}", done, total)
             if not display.enabled and now - last >= SECONDS_BETWEEN_LINES:
                 last = now
-                typer.echo(shown(f"scored {done:,} of {total:,}, {pace}"), err=True)
+                log(f"scored {done:,} of {total:,}, {pace}")
 
         yield progress
 
