@@ -14,12 +14,15 @@ from pathlib import Path
 
 FRAMES = """() => new Promise(done => {
   const gaps = []; let last = performance.now();
-  const step = now => { gaps.push(now - last); last = now; gaps.length < 90 ? requestAnimationFrame(step) : done(gaps.slice(2)); };
+  const step = now => { gaps.push(now - last); last = now;
+    gaps.length < 90 ? requestAnimationFrame(step) : done(gaps.slice(2)); };
   requestAnimationFrame(step);
 })"""
-WHEEL = """(selector) => { const e = document.querySelector(selector); const b = e.getBoundingClientRect(); let n = 0;
+WHEEL = """(selector) => { const e = document.querySelector(selector);
+  const b = e.getBoundingClientRect(); let n = 0;
   const turn = () => { e.dispatchEvent(new WheelEvent('wheel', {deltaY: n++ < 45 ? -60 : 60, clientX: b.x + b.width / 2,
-  clientY: b.y + b.height / 2, bubbles: true, cancelable: true})); if (n < 90) requestAnimationFrame(turn); }; turn(); }"""
+  clientY: b.y + b.height / 2, bubbles: true, cancelable: true}));
+  if (n < 90) requestAnimationFrame(turn); }; turn(); }"""
 
 
 def measure(path: Path, ready: str, target: str) -> dict[str, float]:
