@@ -17,7 +17,8 @@ TOOLS = FOLDER / "node_modules" / ".bin"
 def test_the_bundle_is_built_from_its_sources(tmp_path):
     before = (FOLDER / "explorer.js").read_bytes()
     shutil.copytree(FOLDER / "src", tmp_path / "src")
-    shutil.copy(FOLDER / "package.json", tmp_path)
+    for name in ("package.json", "tsconfig.json"):
+        shutil.copy(FOLDER / name, tmp_path)
     (tmp_path / "node_modules").symlink_to(FOLDER / "node_modules")
     subprocess.run(["npm", "run", "--silent", "build"], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "explorer.js").read_bytes() == before
