@@ -7,6 +7,9 @@ from confemb.records.indices import pair_indices
 from confemb.reporting.tables import Table, number
 from confemb.stats.intervals import SimilarityInterval
 
+# Of each class, on average: from here on intervals were looked at in simulations.
+FEW = 200
+
 
 def reliability_table(analysis: Analysis) -> Table | None:
     """Return interval widths, split halves, neighbours in common, the fitting dimension; None if nothing is known."""
@@ -44,6 +47,9 @@ def reliability_table(analysis: Analysis) -> Table | None:
         f"off the interval over {item}s, but stays in the halves and the neighbours. Confusions seen in none of the "
         f"{item}s are within the intervals over {item}s by a prior, estimated from the confusions that do."
     )
+    counts = analysis.result.counts
+    if "pictures" in analysis.intervals and counts.total < FEW * counts.k * len(counts.class_names):
+        note += f" With so few {item}s of each class the intervals over {item}s may be too narrow."
     return Table("Reliability", note, ["what", "value"], rows, "ll")
 
 
