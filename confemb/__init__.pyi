@@ -85,6 +85,8 @@ from .records.prediction_files import (
 )
 from .records.predictions import Predictions as Predictions
 from .records.predictions import predictions_from_scores as predictions_from_scores
+from .records.predictions_from import predictions_from as predictions_from
+from .records.read_options import ReadOptions as ReadOptions
 from .records.similarity import SimilarityMatrix as SimilarityMatrix
 from .references import open_reference as open_reference
 from .references.comparison import compare as compare
@@ -92,6 +94,7 @@ from .result import Result as Result
 from .result import analyze as analyze
 from .result import open_result as open_result
 from .stats.counting import count_shards as count_shards
+from .studies.tracking import Tracker as Tracker
 from .support.errors import ConfembError as ConfembError
 
 __version__: str

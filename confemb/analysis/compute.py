@@ -11,6 +11,7 @@ from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
 from confemb.records.embedding import EmbeddingRuns
 from confemb.records.pairs import PairCounts
 from confemb.records.predictions import Predictions
+from confemb.records.ranks import informative_ranks
 from confemb.stats.bootstrap import CellResampling, PictureResampling, Resampling
 from confemb.stats.count_replicates import CountedResampling
 from confemb.stats.seeds import group_of
@@ -50,10 +51,13 @@ def compute_analysis(
     display = display or Display()
     embedder = make_pair_embedder(options.embedding.name, options.embedding.options)
     references = check_report(options, counts.class_names)
+    counts, note = informative_ranks(counts)
+    if counted is not None:
+        counted = dataclasses.replace(counted, like=counts)
     source = dict(source or {})
     key = stage_key(EMBED, source, options.seed, options.embedding.model_dump(mode="json"))
     runs, facts = embed(counts, embedder, options, display=display)
-    stages = {EMBED: {"key": key, **facts}}
+    stages = {EMBED: {"key": key, **facts, **({"note": note} if note else {})}}
     measured = measure(counts, runs, predictions, embedder, options, counted=counted, display=display)
     if measured is not None:
         stages[UNCERTAINTY] = {"key": key, **measured[1]}
@@ -81,7 +85,7 @@ def check_report(options: AnalysisOptions, class_names: tuple[str, ...]) -> list
             "groups and references need a table of all pairs of classes, which is made of up to "
             f"{MOST_CLASSES_IN_A_TABLE:,} classes; here are {len(class_names):,}: leave them out."
         )
-    return [KnownReference.open(name, class_names) for name in report.references]
+    return [KnownReference.of(name, class_names) for name in report.references]
 
 
 def embed(

@@ -69,7 +69,7 @@ class KnownReference:
     name: str = ""
 
     @classmethod
-    def open(cls, name: str, class_names: Sequence[str]) -> "KnownReference":
+    def of(cls, name: str, class_names: Sequence[str]) -> "KnownReference":
         """Return what the reference `name` says of some classes; raises ConfembError as `open_reference`."""
         reference = open_reference(name)
         similarity = reference.similarity(class_names)
@@ -81,7 +81,7 @@ class KnownReference:
 class NamedReference:
     """A reference of a result that was opened: looked up when it is asked for, since its data may not be there.
 
-    What it says is that of `KnownReference.open`; asking raises ConfembError where that does.
+    What it says is that of `KnownReference.of`; asking raises ConfembError where that does.
 
     Attributes:
         name: see `confemb.references.open_reference`.
@@ -93,7 +93,7 @@ class NamedReference:
 
     @functools.cached_property
     def _known(self) -> KnownReference:
-        return KnownReference.open(self.name, self.class_names)
+        return KnownReference.of(self.name, self.class_names)
 
     @property
     def title(self) -> str:
@@ -163,6 +163,11 @@ class AnalysisRecord:
             names = (self.counts if self.predictions is None else self.predictions).class_names
             for what in (self.examples.labels, self.examples.top_classes):
                 check_indices(what, len(names), what="class of an example picture")
+
+    @property
+    def note(self) -> str:
+        """What was said of the counts when they were made, which the findings begin with; empty where nothing was."""
+        return str(self.provenance.get("stages", {}).get("embed", {}).get("note", ""))
 
     @property
     def reference(self) -> SimilarityMatrix | None:

@@ -4,15 +4,25 @@ Nothing here needs a neural-network library: a classifier is whatever gives scor
 are wrapped by `confemb.classifiers.adapters`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from confemb.datasets import Dataset
 from confemb.records.classifier import BATCH_SIZE, Classifier, class_places
-from confemb.records.predictions import Predictions, check_class_names, check_indices, check_k, predictions_from_scores
+from confemb.records.foreign_arrays import in_order_of, named_array
+from confemb.records.predictions import (
+    Predictions,
+    as_labels,
+    check_class_names,
+    check_indices,
+    check_k,
+    predictions_from_scores,
+)
+from confemb.records.score_kinds import check_scores
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 
 def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predictions
@@ -26,7 +36,7 @@ def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predict
     ids: np.ndarray | None = None,
     splits: np.ndarray | None = None,
     dataset: str = "",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Predictions:
     """Return the `k` most probable classes of every input; N in, N out, the last partial batch included.
 
@@ -35,7 +45,7 @@ def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predict
     Args:
         classifier: gives the scores.
         inputs: N inputs that can be sliced (an array, a memory-map, a sparse matrix, a list).
-        labels: (N,) true classes as indices into `class_names`.
+        labels: (N,) true classes as indices into `class_names`, or by name.
         class_names: the names of the labels; all of them must be among the classifier's, by name, and may
             be only some of them.
         k: classes to keep for each input; the classifier's number of classes keeps them all.
@@ -50,7 +60,7 @@ def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predict
         ConfembError: a label name the classifier does not know, k out of range, inputs and labels of
             different number, scores of a wrong shape, not finite, or said to be probabilities and none.
     """
-    labels, total = np.asarray(labels), input_count(inputs)
+    labels, total = as_labels(labels, class_names), input_count(inputs)
     if labels.shape != (total,):
         raise ConfembError(f"there are {total} inputs but labels of shape {labels.shape}; there must be as many.")
     if batch_size < 1:
@@ -100,7 +110,7 @@ def classify_datasets(
     k: int,
     class_names: Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Predictions:
     """Return the `k` most probable classes of every picture of the datasets, one after the other.
 
@@ -162,7 +172,7 @@ def _top_of_batches(
             inputs, labels = pair
         except (TypeError, ValueError):
             raise ConfembError(f"batch {number} is no pair: give (inputs, labels) for each batch.") from None
-        count, labels = input_count(inputs), np.asarray(labels)
+        count, labels = input_count(inputs), as_labels(labels, class_names)
         if labels.shape != (count,):
             raise ConfembError(
                 f"batch {number} has {count} inputs but labels of shape {labels.shape}; there must be as many."
@@ -173,15 +183,31 @@ def _top_of_batches(
             labels = places[check_indices(labels, len(places), what="label")]
         except ConfembError as error:
             raise ConfembError(f"batch {number}: {error}") from error
-        scores = _checked(classifier, classifier.scores(inputs), count, len(names), done)
+        who = f"the scores of the classifier {classifier.name!r}"
+        scores = checked_scores(
+            in_order_of(named_array(classifier.scores(inputs), who), names, who),
+            classifier.name,
+            logits=classifier.logits,
+            count=count,
+            classes=len(names),
+            done=done,
+        )
         yield predictions_from_scores(scores, labels, names, k=k, logits=classifier.logits)
         done += count
 
 
-def _checked(classifier: Classifier, scores: Any, count: int, classes: int, done: int) -> np.ndarray:
-    """Return a batch's scores as an array, or raise; `done` inputs were scored before."""
+def checked_scores(scores: Any, name: str, *, logits: bool, count: int, classes: int, done: int) -> np.ndarray:
+    """Return a batch's scores as an array, or raise ConfembError unless they are (count, classes) finite numbers.
+
+    Args:
+        scores: what a classifier gave.
+        name: the classifier's name, for messages.
+        logits: whether they are logits; otherwise they must be from 0 to 1.
+        count, classes: the shape that is expected.
+        done: how many inputs were scored before.
+    """
     scores = np.asarray(scores)
-    who = f"the classifier {classifier.name!r}"
+    who = f"the classifier {name!r}"
     if scores.shape != (count, classes):
         raise ConfembError(
             f"{who} gave scores of shape {scores.shape} for {count} inputs; with its {classes} classes "
@@ -192,7 +218,9 @@ def _checked(classifier: Classifier, scores: Any, count: int, classes: int, done
     bad = ~np.isfinite(scores).all(axis=1)
     if bad.any():
         raise ConfembError(f"{who} gives scores that are not finite for input {done + int(np.argmax(bad))}.")
-    if not classifier.logits:
+    if logits or (scores.size and scores.min() >= 0):
+        check_scores(scores, logits=logits, who=f"the scores of {who}")
+    if not logits:
         # A little room for the rounding of half precision.
         bad = (scores < 0) | (scores > 1 + 1e-5)
         if bad.any():

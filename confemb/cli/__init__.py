@@ -8,7 +8,26 @@ Start reading at: `app`.
 
 
 def main() -> None:
-    """Run the command line; what it needs is imported then."""
-    from confemb.cli.app import main as run
+    """Run the command line as the process's only work, and end the process; what it needs is imported then.
 
-    run()
+    Exit status: 0; 2 for a user's mistake; 1 for a failure; 128 and the signal's number when it was told to stop.
+    """
+    from confemb.support.stopping import STATUS, STOPPED, Stopping, leave
+
+    stopping = Stopping()
+    stopping.listen()
+    stopping.insist()
+    status: object = 0
+    try:
+        from confemb.cli.app import main as run
+
+        run(stopping)
+    except SystemExit as stop:
+        status = stop.code
+    except KeyboardInterrupt:
+        # While the command's modules were imported.
+        import os
+
+        os.write(2, f"{STOPPED}\n".encode())
+        status = stopping.status or STATUS[2]
+    leave(status if isinstance(status, int) else int(status is not None))

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -12,15 +13,32 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
-from confemb.cli.commands.options import ClassNames, ExperimentName, OutFolder, Overrides, PairedClasses, ResultFolder
-from confemb.support.errors import ConfembError, one_of, unknown_name, visible
+from confemb.cli.commands import score as scoring
+from confemb.cli.commands.options import (
+    ClassNames,
+    ExperimentName,
+    OutFolder,
+    Overrides,
+    PairedClasses,
+    ResultFolder,
+    given_paths,
+)
+from confemb.cli.commands.printing import note, say, say_text
+from confemb.cli.commands.reading import reads, with_classes
+from confemb.records.read_options import DEFAULT, ReadOptions
+from confemb.support.errors import ConfembError, one_of, shown, unknown_name, visible
 from confemb.support.extras import missing_library
+from confemb.support.output_folder import check_output
+from confemb.support.ranges import MOST_DIMENSIONS, MOST_REPLICATES, MOST_SEED, MOST_SEEDS
+from confemb.support.stopping import STATUS, STOPPED, Stopping, quietly
 
 if TYPE_CHECKING:
     from confemb.pipeline.experiment import Experiment
 
-# When it is stopped by a signal: 128 and its number, as shells have it.
-STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+# What typer makes of a KeyboardInterrupt.
+_INTERRUPTED = STATUS[signal.SIGINT]
+# The class of all that is wrong with arguments; it has no public name in every version of typer.
+_UsageError: type[Exception] = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 
 app = typer.Typer(
     name="confemb",
@@ -66,7 +84,7 @@ def run(experiment: ExperimentName, out: OutFolder = None, overrides: Overrides 
         return
     from confemb.pipeline.predictions_run import run_predictions
 
-    typer.echo(run_predictions(found, out or Path("reports") / found.name))
+    say_text(run_predictions(found, out or Path("reports") / found.name))
 
 
 @app.command()
@@ -90,14 +108,18 @@ def predict(
 
 
 app.command()(counting.count)
+app.command()(scoring.score)
 
 
 @app.command()
+@reads()
 def embed(
     predictions: Annotated[
         str,
         typer.Argument(
-            metavar="PREDICTIONS", help="Parquet, CSV, NPZ, a confusion matrix (CSV) or counts; - reads stdin."
+            metavar="PREDICTIONS",
+            help="CSV, TSV, JSON lines, Parquet, Arrow, NPZ (also .gz, .zst), a confusion matrix (CSV) or counts; - "
+            "reads stdin.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The result folder.")],
@@ -113,17 +135,22 @@ def embed(
             help="How pairs become vectors: confemb list embedders; skipgram is the paper's. Default: diffusion."
         ),
     ] = None,
-    dim: Annotated[int | None, typer.Option(help="Embedding dimensions. Default: the embedder's own.")] = None,
+    dim: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DIMENSIONS, help="Embedding dimensions. Default: the embedder's own.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="KEY=VALUE", help="One of the embedder's own, as time=2; several times."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many embedding seeds, where the embedder has one.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="The first of them; draws the replicates too.")] = 0,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MOST_SEEDS, help="How many embedding seeds, where the embedder has one.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="The first of them; draws the replicates too.")] = 0,
     bootstraps: Annotated[
         int | None,
         typer.Option(
             min=0,
+            max=MOST_REPLICATES,
             help="Replicates of the pictures for intervals; 0: no uncertainty. Default: 200; 20 where there are seeds.",
         ),
     ] = None,
@@ -136,11 +163,11 @@ def embed(
     ] = None,
     title: Annotated[str | None, typer.Option(help="The report's heading. Default: the file's name.")] = None,
     item: Annotated[str, typer.Option(help="What was classified, one of it: picture, text, ...")] = "picture",
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Embed the classes of any classifier from its predictions."""
     from confemb.analysis.options import AnalysisOptions, ReportOptions, load_groups
     from confemb.embedders.options import DEFAULT_EMBEDDER, embedder_options
-    from confemb.records.class_cells import load_class_names
     from confemb.records.options import PairOptions
     from confemb.records.prediction_files import load_pairs
     from confemb.result import analyze_counts
@@ -150,6 +177,7 @@ def embed(
     from confemb.support.files import unchanged
     from confemb.support.progress import Display
 
+    check_output(out, inputs=given_paths(predictions, classes, groups, *(reference or [])))
     embedder = embedder or DEFAULT_EMBEDDER
     pairs = PairOptions(
         self_pairs=one_of("--self-pairs", self_pairs, "keep", "drop"),
@@ -157,7 +185,7 @@ def embed(
         weighting=one_of("--weighting", weighting, "count", "probability"),
         temperature=temperature,
     )
-    names = None if classes is None else load_class_names(classes)
+    names, reading = with_classes(classes, reading)
     standard_input = predictions == "-"
     name = "standard input" if standard_input else visible(Path(predictions).name)
     options = AnalysisOptions(
@@ -171,12 +199,14 @@ def embed(
         report=ReportOptions(groups={} if groups is None else load_groups(groups), reference=reference, item=item),
     )
     with unchanged(None if standard_input else predictions) as digest:
-        counts, found = load_pairs(predictions, class_names=names, k=k, **pairs.model_dump(exclude={"k"}))
+        counts, found = load_pairs(
+            predictions, options=reading, class_names=names, k=k, **pairs.model_dump(exclude={"k"})
+        )
         replicates = None if found is not None or standard_input else load_replicates(predictions)
     if counts.k == 1 and embedder in ("skipgram", "directed"):
-        _warn(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
+        note(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
     if found is None and replicates is None and counts.k > 1 and bootstraps != 0:
-        _warn(
+        note(
             f"counts alone do not tell which pairs are of one {item}, so no interval is given for other {item}s; "
             "confemb count --bootstraps 200 counts what that needs."
         )
@@ -190,7 +220,7 @@ def embed(
             source=source | {"missing_classes": missing_classes, "weighting": weighting, "temperature": temperature},
             display=Display(),
         )
-        typer.echo(save_analysis(result, draft, display=Display()))
+        say_text(save_analysis(result, draft, display=Display()))
 
 
 @app.command()
@@ -198,7 +228,7 @@ def report(folder: ResultFolder) -> None:
     """Write a result's tables, figures and report.html again, from what is there."""
     from confemb.result.folder import write_result_report
 
-    typer.echo(write_result_report(folder))
+    say_text(write_result_report(folder))
 
 
 app.command()(similarities.similar)
@@ -238,7 +268,7 @@ def list_names(
             raise unknown_name("kind of name", kind, [*registries, "experiments"])
         names = registries[kind].names()
     for name in names:
-        typer.echo(name)
+        say(name)
 
 
 @app.command()
@@ -261,11 +291,11 @@ def fetch(
 
     if is_weights_name(name):
         with Display().bar() as update:
-            typer.echo(f"{name}: {fetch_weights(name, progress=update)}")
+            say(f"{name}: {fetch_weights(name, progress=update)}")
         return
     if name in REFERENCE_FILES:
         with Display().bar() as update:
-            typer.echo(f"{name}: {fetch_reference(name, progress=update)}")
+            say(f"{name}: {fetch_reference(name, progress=update)}")
         return
     if not is_dataset_name(name):
         raise unknown_name("dataset, weights or reference", name, [*DATASETS.names(), *PUBLISHED, *REFERENCE_FILES])
@@ -274,43 +304,45 @@ def fetch(
         source.fetch(update)
         parts = [source.load(split) for split in source.splits]
     for part in parts:
-        typer.echo(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
+        say(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
 
 
-def main() -> None:  # noqa: C901 - a branch for each way a command can end
-    """Run the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 or 143 when it was stopped."""
+def main(stopping: Stopping | None = None) -> None:  # noqa: C901 - a branch for each way a command can end
+    """Run the command line, and raise SystemExit with a status other than 0, see `confemb.cli.main`.
+
+    Args:
+        stopping: whether the process was told to stop, where somebody listens for that already.
+    """
     debug = "--debug" in sys.argv
     _open_closed_streams()
-    stopped: list[int] = []
-
-    def stop_here(number: int, _: object) -> None:
-        stopped.append(STATUS[signal.Signals(number)])
-        raise KeyboardInterrupt
-
-    for number in STATUS:
-        signal.signal(number, stop_here)
+    if stopping is None:
+        stopping = Stopping()
+        stopping.listen()
+    _print_notes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal of another encoding shows what it has no letter for by its number.
             stream.reconfigure(errors="backslashreplace")
     try:
         _refuse_empty(sys.argv[1:])
-        app(prog_name="confemb")
+        # Orbax's, where a command is interrupted: typer lets go of them before it says so.
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
+        status = app(prog_name="confemb", standalone_mode=False)
+        if status == _INTERRUPTED:
+            _stopped(stopping)
+        sys.exit(status or 0)
+    except _UsageError as error:
+        _refuse_usage(error)
     except ConfembError as error:
         if debug:
             raise
         _fail(str(error), 2)
-    except SystemExit as stop:
-        # typer has turned an interrupt into this status.
-        if stop.code == STATUS[signal.SIGINT]:
-            _stopped(stopped)
-        raise
     except KeyboardInterrupt:
-        _stopped(stopped)
+        _stopped(stopping)
     except Exception as error:
-        if stopped:
+        if stopping.status is not None:
             # Some libraries turn an interrupt into an error of their own.
-            _stopped(stopped)
+            _stopped(stopping)
         if debug:
             raise
         if isinstance(error, ImportError) and (missing := missing_library(error)):
@@ -323,6 +355,27 @@ def main() -> None:  # noqa: C901 - a branch for each way a command can end
             _fail(f"cannot write the output: {error.strerror}.", 2)
         said = visible(" ".join(f"{type(error).__name__}: {error}".split()))
         _fail(f"{said} (this is a failure of confemb; --debug shows where)", 1)
+
+
+class _Notes(logging.Handler):
+    """Prints what is said of an input, each sentence once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a note on stderr."""
+        if (text := record.getMessage()) not in self._said:
+            self._said.add(text)
+            note(text)
+
+
+def _print_notes() -> None:
+    log = logging.getLogger("confemb")
+    for handler in [one for one in log.handlers if isinstance(one, _Notes)]:
+        log.removeHandler(handler)
+    log.addHandler(_Notes())
 
 
 def _open_closed_streams() -> None:
@@ -346,19 +399,26 @@ def _refuse_empty(arguments: list[str]) -> None:
         raise ConfembError(f"{where} is empty: give a value, or leave it out; a shell variable may be unset.")
 
 
-def _stopped(statuses: list[int]) -> NoReturn:
-    # Of what was left half-done (Orbax's coroutines) Python would warn as it is collected.
-    warnings.simplefilter("ignore")
-    _fail("stopped; the same command goes on from here.", statuses[0] if statuses else STATUS[signal.SIGINT])
+def _refuse_usage(error: Exception) -> NoReturn:
+    """Say what is wrong with the arguments, as typer does, but with every argument shown as text."""
+    from typer.rich_utils import rich_format_error
+
+    told: Any = error
+    message = shown(told.format_message())
+    told.format_message = lambda: message
+    rich_format_error(told)
+    sys.exit(told.exit_code)
+
+
+def _stopped(stopping: Stopping) -> NoReturn:
+    quietly()
+    typer.echo(STOPPED, err=True)
+    sys.exit(_INTERRUPTED if stopping.status is None else stopping.status)
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    typer.echo(f"confemb: {message}", err=True)
+    typer.echo(f"confemb: {shown(message)}", err=True)
     sys.exit(status)
-
-
-def _warn(message: str) -> None:
-    typer.echo(f"confemb: note: {message}", err=True)
 
 
 def _run_stages(experiment: "Experiment", out: Path | None, until: Any, distributed: str | None) -> None:
@@ -366,7 +426,7 @@ def _run_stages(experiment: "Experiment", out: Path | None, until: Any, distribu
 
     folder = out or Path("reports") / experiment.name
     if distributed is None:
-        typer.echo(run_experiment(experiment, folder, until=until))
+        say_text(run_experiment(experiment, folder, until=until))
         return
     from confemb.networks.training.distributed import join, leave
 
@@ -374,4 +434,4 @@ def _run_stages(experiment: "Experiment", out: Path | None, until: Any, distribu
     printed = run_together(experiment, folder, team, until=until)
     leave()
     if team.lead:
-        typer.echo(printed)
+        say_text(printed)

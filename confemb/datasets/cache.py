@@ -3,8 +3,13 @@
 A dataset called `cifar10` has the folder `cifar10/arrays` under the cache root, holding for each split
 `SPLIT.images.npy` (N, H, W, C) uint8, `SPLIT.labels.npy` (N,) int32 and `SPLIT.ids.npy` (N,) str, beside one
 `info.json` with the class names, the shapes and the fingerprints.
+
+What is loaded is what was hashed: `stamps.json`, beside that folder, has the sizes and times (also of the last change,
+which no program can set) of the files when they were hashed. Where one differs, the dataset is hashed again, which
+takes some 2 s a gigabyte.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,15 +25,17 @@ from typing import Any
 
 import numpy as np
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.support.errors import ConfembError, unknown_name
-from confemb.support.files import make_folder, open_file, parse_json, read_bytes, write_json
+from confemb.support.files import make_folder, open_file, parse_json, read_bytes, unfinished_folder, write_json
 from confemb.support.locks import alone_in
+from confemb.support.progress import Progress
 
 FORMAT = 1
-INFO = "info.json"
+INFO, STAMPS = "info.json", "stamps.json"
 UNFINISHED = ".part"
 REPORT_EVERY = 500
+_HASHED_AT_ONCE = 256
 # What damaged files make JSON and NumPy raise.
 _DAMAGED = (
     ConfembError,
@@ -118,9 +125,40 @@ class ArrayCache:
                 texts = [*names, about["fingerprint"]]
                 if not all(isinstance(text, str) for text in texts) or labels.min() < 0 or labels.max() >= len(names):
                     return None
+            if not self._is_as_hashed(info):
+                return None
         except _DAMAGED:
             return None
         return info
+
+    def _is_as_hashed(self, info: Mapping[str, Any]) -> bool:
+        """Tell whether the files are those that were hashed; where one has changed since, hash them again."""
+        before = self._stamps(info["splits"])
+        try:
+            if parse_json(read_bytes(self.home / STAMPS), where=STAMPS) == before:
+                return True
+        except ConfembError:
+            pass
+        for split, about in info["splits"].items():
+            images, labels, ids = self._arrays(split, tuple(about["shape"]))
+            # Caches of earlier versions have no hash of the ids.
+            if "ids" in about and _hash_ids(ids) != about["ids"]:
+                return False
+            if fingerprint(images, labels, info["class_names"]) != about["fingerprint"]:
+                return False
+        if self._stamps(info["splits"]) == before:
+            with contextlib.suppress(ConfembError, OSError):
+                # A cache that cannot be written to is hashed every time.
+                write_json(self.home / STAMPS, before)
+        return True
+
+    def _stamps(self, splits: Iterable[str]) -> dict[str, list[int]]:
+        found = {}
+        for split in splits:
+            for what in ("images", "labels", "ids"):
+                about = (self.folder / f"{split}.{what}.npy").stat()
+                found[f"{split}.{what}"] = [about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns]
+        return found
 
     def load(self, split: str) -> Dataset:
         """Return one split, its arrays memory-mapped and read-only.
@@ -204,7 +242,8 @@ class ArrayCache:
                     progress(f"caching {self.name}", before + count, total)
 
             shape, digest = write_split(arrays, split, rows, contents.class_names, report)
-            about[split] = {"shape": list(shape), "fingerprint": digest}
+            ids = _hash_ids(np.asarray(rows.ids, dtype=np.str_))
+            about[split] = {"shape": list(shape), "fingerprint": digest, "ids": ids}
             done += len(rows.labels)
         found = {split: said["fingerprint"] for split, said in about.items()}
         if self.fingerprints is not None and found != dict(self.fingerprints):
@@ -227,6 +266,8 @@ class ArrayCache:
             # A stale or damaged cache is moved out first: a folder cannot be renamed onto a full one.
             os.rename(self.folder, scratch / "old")
         rename_folder(arrays, self.folder)
+        with contextlib.suppress(ConfembError, OSError):
+            write_json(self.home / STAMPS, self._stamps(about))
 
 
 def write_split(
@@ -281,10 +322,16 @@ def fingerprint_header(shape: Sequence[int], class_names: Sequence[str]) -> byte
     return json.dumps(about, ensure_ascii=True, sort_keys=True).encode("ascii")
 
 
+def _hash_ids(ids: np.ndarray) -> str:
+    return hashlib.sha256(json.dumps(ids.tolist(), ensure_ascii=True).encode("ascii")).hexdigest()
+
+
 def fingerprint(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> str:
     """Return the SHA-256 (hex) over the shape, the class names, the pixels and the labels, in that order."""
     digest = hashlib.sha256(fingerprint_header(images.shape, class_names))
-    digest.update(np.ascontiguousarray(images).tobytes())
+    # Some at a time: they may be memory-mapped.
+    for start in range(0, len(images), _HASHED_AT_ONCE):
+        digest.update(np.ascontiguousarray(images[start : start + _HASHED_AT_ONCE]).data)
     digest.update(np.ascontiguousarray(labels, dtype="<i4").tobytes())
     return digest.hexdigest()
 
@@ -309,11 +356,10 @@ def scratch_folder(parent: Path, work: str, progress: Progress | None = None) ->
     with alone_in(parent, waiting=waiting) as held:
         if held:
             _sweep(parent)
-        scratch = make_folder(parent / f"{secrets.token_hex(6)}{UNFINISHED}")
         try:
-            yield scratch
+            with unfinished_folder(parent / f"{secrets.token_hex(6)}{UNFINISHED}") as scratch:
+                yield scratch
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
             if held:
                 _sweep(parent)
 

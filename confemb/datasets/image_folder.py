@@ -7,23 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.datasets.cache import ArrayCache, Contents, SplitRows, cache_root
+from confemb.datasets.picture_files import SUFFIXES, Folder, look_into, say_passed_over, summary
 from confemb.datasets.pictures import decode_picture
 from confemb.support.errors import ConfembError, quoted_list, repeated, unknown_name
 from confemb.support.files import read_text
+from confemb.support.progress import Progress
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 CLASSES_FILE = "classes.txt"
 ALL = "all"
+# Of how files are decoded: a cache made otherwise is stale.
+_DECODING = 2
 
 
 class ImageFolder:
     """Pictures in `folder/CLASS/*.jpg` (one split, "all") or `folder/SPLIT/CLASS/*.jpg`.
 
     The order of the classes is that of the lines of `folder/classes.txt`, where there is one, else that of the sorted
-    folder names. Pictures are converted to RGB. Hidden files, and files that are no pictures by their suffix, are
-    passed over. A picture's id is its path within the folder.
+    folder names. Pictures are converted to RGB, upright as viewers show them, on white where transparent. Which
+    files are pictures is seen from what is in them; others are passed over, and said. A picture's id is its path within
+    the folder.
 
     Args:
         path: the folder.
@@ -90,12 +94,15 @@ class ImageFolder:
                 for file in classes[name]:
                     about = file.stat()
                     files.append([file.relative_to(self._folder).as_posix(), about.st_size, about.st_mtime_ns])
-        said = json.dumps([self._class_names, files, self._image_size, self._crop])
+        said = json.dumps([_DECODING, self._class_names, files, self._image_size, self._crop])
         return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def scan_folder(folder: Path) -> dict[str, dict[str, list[Path]]]:
-    """List a folder's pictures: split -> class -> sorted files.
+    """List a folder's pictures: split -> class -> sorted files; files that are passed over are said.
+
+    Where every folder within has folders of pictures, these are the splits: a stray picture beside its class folders
+    does not make a class of a split.
 
     Raises:
         ConfembError: as in `ImageFolder`.
@@ -104,20 +111,39 @@ def scan_folder(folder: Path) -> dict[str, dict[str, list[Path]]]:
         raise ConfembError(
             f"there is no folder {folder}: give a folder that holds a folder of pictures for each class."
         )
-    inside = _folders(folder)
-    if not inside:
+    top = look_into(folder)
+    if not top.folders:
         raise ConfembError(f"{folder} has no folders in it: put the pictures into one folder for each class.")
-    if any(pictures_in(child) for child in inside):
-        return {ALL: _scan_classes(inside)}
-    found = {split.name: _scan_classes(classes) for split in inside if (classes := _folders(split))}
-    if not found:
-        raise ConfembError(
-            f"there are no pictures in the folders of {folder}; known suffixes: {', '.join(sorted(SUFFIXES))}."
-        )
-    if empty := [split.name for split in inside if split.name not in found]:
-        raise ConfembError(f"the split {empty[0]!r} in {folder} has no class folders: fill it or remove it.")
+    inside = {child: look_into(child) for child in top.folders}
+    nested = {child: [one for one in found.folders if look_into(one).pictures] for child, found in inside.items()}
+    passed_over = [one for one in top.passed_over if one[0].name != CLASSES_FILE]
+    passed_over += [(file, "beside the class folders") for file in top.pictures]
+    filled = [child for child, found in inside.items() if found.pictures or nested[child]]
+    if not filled:
+        raise _no_pictures(folder, inside)
+    if not all(nested[child] for child in filled):
+        passed_over += [one for found in inside.values() for one in found.passed_over]
+        classes = _scan_classes(inside)
+        say_passed_over(folder, passed_over)
+        return {ALL: classes}
+    splits: dict[str, dict[str, list[Path]]] = {}
+    for split, found in inside.items():
+        if not found.folders:
+            raise ConfembError(f"the split {split.name!r} in {folder} has no class folders: fill it or remove it.")
+        classes_in = {child: look_into(child) for child in found.folders}
+        passed_over += [(file, "beside the class folders") for file in found.pictures]
+        passed_over += found.passed_over
+        passed_over += [one for each in classes_in.values() for one in each.passed_over]
+        splits[split.name] = _scan_classes(classes_in)
+    say_passed_over(folder, passed_over)
     # The part to learn from comes first, as in other datasets.
-    return {split: found[split] for split in sorted(found, key=lambda name: (name != "train", name))}
+    return {split: splits[split] for split in sorted(splits, key=lambda name: (name != "train", name))}
+
+
+def _no_pictures(folder: Path, inside: dict[Path, Folder]) -> ConfembError:
+    others = [one for found in inside.values() for one in found.passed_over]
+    told = f": {summary(others)}" if others else f"; known suffixes: {', '.join(sorted(SUFFIXES))}"
+    return ConfembError(f"there are no pictures in the folders of {folder}{told}.")
 
 
 def class_order(folder: Path, found: set[str]) -> list[str]:
@@ -139,38 +165,15 @@ def class_order(folder: Path, found: set[str]) -> list[str]:
     return names
 
 
-def _scan_classes(folders: list[Path]) -> dict[str, list[Path]]:
+def _scan_classes(folders: dict[Path, Folder]) -> dict[str, list[Path]]:
     classes = {}
-    for folder in folders:
-        files = pictures_in(folder)
-        if not files:
-            raise ConfembError(f"the class folder {folder} has no pictures: put some in, or remove it.")
-        if nested := _folders(folder):
+    for folder, found in folders.items():
+        if not found.pictures:
+            told = f" ({summary(found.passed_over)})" if found.passed_over else ""
+            raise ConfembError(f"the class folder {folder} has no pictures{told}: put some in, or remove it.")
+        if found.folders:
             raise ConfembError(
-                f"the class folder {folder} has a folder in it, {nested[0].name!r}: move its pictures up."
+                f"the class folder {folder} has a folder in it, {found.folders[0].name!r}: move its pictures up."
             )
-        classes[folder.name] = files
+        classes[folder.name] = found.pictures
     return classes
-
-
-def listed(folder: Path) -> list[Path]:
-    """Return what a folder holds, sorted, without hidden files; raises ConfembError for a name that is not UTF-8."""
-    found = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
-    for child in found:
-        if any("\ud800" <= character <= "\udfff" for character in child.name):
-            raise ConfembError(f"the name of {child} is not UTF-8, and could not be written down: rename it.")
-    return found
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [child for child in listed(folder) if child.is_dir()]
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Return a folder's pictures by their suffix, sorted; raises ConfembError as `listed`."""
-    return [child for child in listed(folder) if is_picture(child)]
-
-
-def is_picture(path: Path) -> bool:
-    """Tell whether a path is a file with one of the known suffixes; what is in it is seen when it is decoded."""
-    return path.suffix.lower() in SUFFIXES and path.is_file()

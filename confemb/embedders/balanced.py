@@ -12,6 +12,7 @@ from confemb.embedders.spectral import USUAL_DIM, SparsePlusLowRank, checked_dim
 from confemb.records.embedding import ClassEmbedding
 from confemb.records.pairs import PairCounts
 from confemb.support.errors import ConfembError
+from confemb.support.ranges import Dimensions, Negative, check_ranges
 
 # Exponent of the noise distribution in word2vec.
 _NOISE_EXPONENT = 0.75
@@ -55,9 +56,13 @@ class Balanced:
 
     deterministic: ClassVar[bool] = True
 
-    dim: Annotated[int, Ge(1)] | None = None
-    negative: Annotated[int, Ge(1)] = 5
+    dim: Dimensions | None = None
+    negative: Negative = 5
     smoothing: Annotated[float, Ge(0), Lt(1e9)] = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise ConfembError for a number out of range."""
+        check_ranges(self)
 
     def matrix(self, counts: PairCounts) -> np.ndarray:
         """Return M, (K, K) float64: rows i the class whose vector is W's, columns j the context.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Gt, Lt
 
 from confemb.embedders.cooccurrence import require_table
 from confemb.embedders.counts import symmetric_shares
@@ -12,6 +12,7 @@ from confemb.embedders.spectral import checked_dim, spectral_embedding, symmetri
 from confemb.records.embedding import ClassEmbedding
 from confemb.records.pairs import PairCounts
 from confemb.support.errors import ConfembError, one_of
+from confemb.support.ranges import Dimensions, check_ranges
 
 Weight = Literal["heat", "walk"]
 Compare = Literal["auto", "direct", "profiles"]
@@ -73,10 +74,11 @@ class Diffusion:
     weight: Weight = "heat"
     compare: Compare = "auto"
     smoothing: Annotated[float, Gt(0), Lt(1e6)] = 0.01
-    dim: Annotated[int, Ge(1)] | None = None
+    dim: Dimensions | None = None
 
     def __post_init__(self) -> None:
-        """Raise ConfembError for an unknown `weight` or `compare`."""
+        """Raise ConfembError for an unknown `weight` or `compare`, or a number out of range."""
+        check_ranges(self)
         one_of("weight", self.weight, *get_args(Weight))
         one_of("compare", self.compare, *get_args(Compare))
 

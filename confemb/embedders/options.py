@@ -1,9 +1,12 @@
 """Which embedder, with its options: the section [embedding] of an experiment."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from confemb.support.errors import ConfembError
-from confemb.support.settings import PluginSection, PositiveInt, key_and_value
+from confemb.support.ranges import MOST_SEEDS
+from confemb.support.settings import PluginSection, key_and_value
 
 # What `confemb embed` and `confemb.analyze` use; experiments say theirs.
 DEFAULT_EMBEDDER = "diffusion"
@@ -13,7 +16,7 @@ class EmbedderOptions(PluginSection):
     """Which embedder, over how many seeds (`seed`, `seed` + 1, ...), and its own options (`dim`, `order`, ...)."""
 
     name: str = "skipgram"
-    seeds: PositiveInt = 20
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 20
 
 
 def embedder_options(name: str, seeds: int, options: list[str], *, dim: int | None = None) -> EmbedderOptions:

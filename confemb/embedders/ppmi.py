@@ -11,6 +11,7 @@ from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE, both_directi
 from confemb.embedders.spectral import USUAL_DIM, checked_dim, spectral_embedding, truncated_svd
 from confemb.records.embedding import ClassEmbedding
 from confemb.records.pairs import PairCounts
+from confemb.support.ranges import Dimensions, check_ranges
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,14 @@ class Ppmi:
 
     deterministic: ClassVar[bool] = True
 
-    dim: Annotated[int, Ge(1)] | None = None
+    dim: Dimensions | None = None
     shift: Annotated[float, Gt(0), Lt(1e9)] = 1.0
     context_smoothing: Annotated[float, Gt(0), Le(1)] = 0.75
     eigenvalue_weight: Annotated[float, Ge(0), Le(1)] = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise ConfembError for a number out of range."""
+        check_ranges(self)
 
     def matrix(self, counts: PairCounts) -> scipy.sparse.csr_array:
         """Return M, (K, K) float64, what is above zero; raises ConfembError for a class in no pair."""

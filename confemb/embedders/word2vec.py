@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Gt, Lt
 
 from confemb.records.pair_corpus import Order
 from confemb.records.pairs import PairCounts
 from confemb.support.errors import ConfembError
+from confemb.support.ranges import Dimensions, Epochs, Negative, check_ranges, check_seed
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,16 @@ class NegativeSampling:
     # gensim's compiled part lets go of Python's lock.
     runs_in_threads: ClassVar[bool] = True
 
-    dim: Annotated[int, Ge(1)] = 5
-    negative: Annotated[int, Ge(1)] = 5
-    epochs: Annotated[int, Ge(1)] = 5
-    learning_rate: Annotated[float, Gt(0)] = 0.025
-    min_learning_rate: Annotated[float, Gt(0)] = 0.0001
+    dim: Dimensions = 5
+    negative: Negative = 5
+    epochs: Epochs = 5
+    learning_rate: Annotated[float, Gt(0), Lt(1e6)] = 0.025
+    min_learning_rate: Annotated[float, Gt(0), Lt(1e6)] = 0.0001
     order: Order = "shuffled"
 
     def __post_init__(self) -> None:
-        """Raise ConfembError for rates that rise: gensim would train at `min_learning_rate` throughout."""
+        """Raise ConfembError for numbers out of range, and for rates that rise: gensim would keep to the lower one."""
+        check_ranges(self)
         if self.min_learning_rate > self.learning_rate:
             raise ConfembError(
                 f"min_learning_rate = {self.min_learning_rate:g} lies above learning_rate = {self.learning_rate:g}: "
@@ -58,7 +60,7 @@ class NegativeSampling:
             "min_count": 1,
             # More than one worker is never reproducible.
             "workers": 1,
-            "seed": seed,
+            "seed": check_seed(seed),
         }
 
 
@@ -67,6 +69,7 @@ def trained_classes(counts: PairCounts, seed: int) -> tuple[np.ndarray, np.ndarr
 
     A weighted pair may be drawn not at all; what counts is what the corpus of this seed holds.
     """
+    check_seed(seed)
     true, predicted = (np.zeros(len(counts.class_names), bool) for _ in range(2))
     kept = counts.whole(seed) > 0
     true[counts.true[kept]] = predicted[counts.predicted[kept]] = True

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from confemb.datasets import Dataset, Progress
+from confemb.datasets import Dataset
 from confemb.datasets.options import DatasetOptions
 from confemb.networks import CLASSIFIERS, WITH_WEIGHTS, check_options, make_network
 from confemb.pipeline.experiment import Experiment
 from confemb.records.classifier import BATCH_SIZE, Classifier
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Progress
 
 # A network for pictures of 224 x 224 has activations of some 20 MB a picture.
 LARGE_PICTURE_BATCH_SIZE = 16

@@ -11,13 +11,13 @@ from confemb.embedders.options import EmbedderOptions
 from confemb.networks.training.options import TrainingOptions
 from confemb.records.options import PairOptions
 from confemb.stats.options import UncertaintyOptions
-from confemb.support.settings import Section, load_settings
+from confemb.support.settings import Name, Section, load_settings
 
 
 class Experiment(Section):
     """One experiment, complete: everything a result depends on."""
 
-    name: str
+    name: Name
     title: str
     description: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

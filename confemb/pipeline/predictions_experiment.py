@@ -10,7 +10,7 @@ from confemb.pipeline.experiment import Experiment
 from confemb.records.options import PairOptions
 from confemb.stats.options import UncertaintyOptions
 from confemb.support.errors import ConfembError
-from confemb.support.settings import Section, check_settings, read_settings
+from confemb.support.settings import Name, Section, check_settings, read_settings
 
 
 class PredictionsSection(Section):
@@ -34,7 +34,7 @@ class PredictionsSection(Section):
 class PredictionsExperiment(Section):
     """An experiment on predictions that were made elsewhere, of one classifier or of many, in `families` or not."""
 
-    name: str
+    name: Name
     title: str
     description: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

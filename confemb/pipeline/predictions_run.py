@@ -16,8 +16,9 @@ from confemb.result.model_files import load_classifiers, pool
 from confemb.studies.models import join_pictures
 from confemb.studies.models_report import compare_models, models_study
 from confemb.support.errors import ConfembError, unknown_name
-from confemb.support.files import make_folder, sha256_file
+from confemb.support.files import sha256_file
 from confemb.support.manifest import is_plain, study_manifest
+from confemb.support.output_folder import output_folder
 from confemb.support.progress import Display
 
 # Within the result of many classifiers: each one's vectors, and how alike they see the classes.
@@ -62,10 +63,10 @@ def run_predictions(experiment: PredictionsExperiment, folder: Path, *, display:
     if not several:
         return summary
     display.stage(f"each of {len(found)} classifiers")
-    with display.bar() as update:
+    with display.bar() as update, output_folder(folder / EMBEDDINGS, older=["*.txt"]) as each:
         for done, (name, one) in enumerate(found.items(), start=1):
             vectors = embedder.embed(count_pairs(one, **section.model_dump()), seed=experiment.seed)
-            vectors.save(make_folder(folder / EMBEDDINGS) / f"{name}.txt")
+            vectors.save(each.new(f"{name}.txt"))
             update("embedding", done, len(found))
     display.stage("how alike they see the classes")
     comparison = compare_models(

@@ -29,6 +29,7 @@ from confemb.records.embedding import EmbeddingRuns
 from confemb.records.pairs import PairCounts, count_pairs
 from confemb.records.prediction_files import load_predictions, save_predictions
 from confemb.records.predictions import Predictions, check_k
+from confemb.records.ranks import informative_ranks
 from confemb.references import open_reference
 from confemb.result.folder import (
     EXAMPLES,
@@ -38,6 +39,7 @@ from confemb.result.folder import (
     RUNS,
     check_kind,
     load_history,
+    provenance_of,
     publish_report,
     read_uncertainty,
 )
@@ -339,7 +341,7 @@ class Run:
         return runs
 
     def _embed(self, key: str) -> None:
-        counts = pair_counts(self.experiment, self._predictions)
+        counts, note = informative_ranks(pair_counts(self.experiment, self._predictions))
         if isinstance(self.embedder, ClassifierEmbedder):
             runs, facts = self._embed_classifier(self.embedder, counts)
         else:
@@ -347,7 +349,7 @@ class Run:
         counts.save(self.draft.new(PAIRS))
         runs.save(self.draft.new(RUNS))
         self._known |= {PAIRS: counts, RUNS: runs}
-        self.draft.record("embed", key, [PAIRS, RUNS], **facts)
+        self.draft.record("embed", key, [PAIRS, RUNS], **facts, **({"note": note} if note else {}))
 
     def _embed_classifier(self, embedder: ClassifierEmbedder, counts: PairCounts) -> tuple[EmbeddingRuns, Facts]:
         """Embed the classes of the counts by what the classifier is, rather than by what it predicted."""
@@ -386,11 +388,12 @@ class Run:
             description=self.experiment.description,
             counts=self._counts,
             runs=self._runs,
+            provenance=provenance_of(self.draft.manifest_values),
             predictions=self._predictions,
             history=self._file(HISTORY, load_history),
             examples=self._file(EXAMPLES, load_examples),
             groups=report.groups,
-            references=[KnownReference.open(name, names) for name in report.references],
+            references=[KnownReference.of(name, names) for name in report.references],
             item=report.item,
             uncertainty=self._known[UNCERTAINTY],
             deterministic=is_deterministic(self.embedder),

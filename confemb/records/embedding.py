@@ -1,20 +1,27 @@
 """`ClassEmbedding`: a vector for every class; `EmbeddingRuns`: the same from several seeds."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from confemb.records.indices import name_index
 from confemb.records.predictions import check_class_names
 from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import read_bytes, read_text, whole_file, write_text
+from confemb.support.held import held
 from confemb.support.npz import read_record
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
+
+# Stands for a blank where an underscore would make two names alike.
+_OPEN_BOX, _BLANK = "\u2423", re.compile(r"\s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +29,7 @@ class ClassEmbedding:
     """One vector for every class.
 
     Attributes:
-        vectors: (K, d) float32.
+        vectors: (K, d) float32, a read-only copy.
         class_names: the K class names.
     """
 
@@ -32,7 +39,7 @@ class ClassEmbedding:
     def __post_init__(self) -> None:
         """Raise ConfembError for shapes that do not fit, vectors that are not finite, or zero vectors."""
         names = tuple(check_class_names(self.class_names))
-        vectors = np.asarray(self.vectors, dtype=np.float32)
+        vectors = held(self.vectors, np.float32)
         if vectors.ndim != 2 or len(vectors) != len(names):
             raise ConfembError(f"vectors have shape {vectors.shape}, but there are {len(names)} classes.")
         norms = np.linalg.norm(vectors, axis=1)
@@ -68,7 +75,7 @@ class ClassEmbedding:
             raise ConfembError("there is no class to start from: name at least one.")
         for name in given:
             self.vector(name)
-        index = {name: i for i, name in enumerate(self.class_names)}
+        index = name_index(self.class_names)
         target = sum(units[index[n]] for n in positive) - sum(units[index[n]] for n in negative)
         scores = units @ target / max(float(np.linalg.norm(target)), np.finfo(np.float32).tiny)
         order = [i for i in np.argsort(-scores, kind="stable") if self.class_names[i] not in given]
@@ -85,10 +92,10 @@ class ClassEmbedding:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write word2vec text, which `gensim.models.KeyedVectors.load_word2vec_format` reads.
 
-        That format ends a word at the first blank, so blanks within class names become underscores.
+        That format ends a word at the first blank, so blanks within class names become underscores, see
+        `word2vec_words`.
         """
-        tokens = ["_".join(name.split()) for name in self.class_names]
-        check_class_names(tokens)
+        tokens = word2vec_words(self.class_names)
         lines = [f"{len(tokens)} {self.vectors.shape[1]}"]
         for token, vector in zip(tokens, self.vectors, strict=True):
             # A float32 shown with 9 significant digits reads back as the same float32.
@@ -122,12 +129,31 @@ class ClassEmbedding:
             raise ConfembError(f"{path}: {error}") from error
 
 
+def word2vec_words(class_names: Sequence[str]) -> list[str]:
+    """Return a word without blanks for each class name, all different.
+
+    Blanks become underscores. Where that would give two classes one word ("ice cream" beside "ice_cream"), the names
+    with blanks have an open box "\u2423" for each blank instead, more of them behind the word if need be.
+    """
+    words = ["_".join(name.split()) for name in class_names]
+    often = Counter(words)
+    taken = {word for word, name in zip(words, class_names, strict=True) if often[word] == 1 or word == name}
+    for place, (word, name) in enumerate(zip(words, class_names, strict=True)):
+        if often[word] > 1 and word != name:
+            word = _BLANK.sub(_OPEN_BOX, name)
+            while word in taken:
+                word += _OPEN_BOX
+            words[place] = word
+            taken.add(word)
+    return words
+
+
 @dataclass(frozen=True, eq=False)
 class EmbeddingRuns:
     """The embeddings of the same pairs from several seeds.
 
     Attributes:
-        vectors: (S, K, d) float32, one embedding for each seed.
+        vectors: (S, K, d) float32, one embedding for each seed; a read-only copy.
         seeds: the S seeds.
         class_names: the K class names.
     """
@@ -139,6 +165,7 @@ class EmbeddingRuns:
     def __post_init__(self) -> None:
         """Raise ConfembError for vectors that are not as many as the seeds and classes."""
         runs, classes = len(self.seeds), len(check_class_names(self.class_names))
+        object.__setattr__(self, "vectors", held(self.vectors))
         if self.vectors.ndim != 3 or self.vectors.shape[:2] != (runs, classes) or runs == 0:
             raise ConfembError(
                 f"vectors have shape {self.vectors.shape}; with {runs} seeds and {classes} classes they must be "

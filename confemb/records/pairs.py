@@ -12,11 +12,12 @@ from typing import Literal, get_args
 import numpy as np
 import scipy.sparse
 
-from confemb.records.class_cells import positions
+from confemb.records.cell_rules import positions
 from confemb.records.pair_weights import MILLIONTH, Weighting, count_codes, millionths
 from confemb.records.predictions import Predictions, check_class_names, check_indices, check_k
 from confemb.support.errors import ConfembError, one_of, quoted_list
 from confemb.support.files import read_bytes, whole_file
+from confemb.support.held import frozen, held
 from confemb.support.npz import read_record
 
 SelfPairs = Literal["keep", "drop"]
@@ -32,7 +33,7 @@ _SAVED = dict.fromkeys(("true", "predicted", "rank", "counts"), ("iu", 1)) | {
 class PairCounts:
     """Counts of (true class, predicted class, rank), sparse: only cells that are not zero.
 
-    Weighted pairs (by probability, say) are counted in millionths of a pair, so that they too add up exactly.
+    Weighted pairs are counted in millionths, so that they too add up exactly. The arrays are read-only copies.
 
     Attributes:
         class_names: the K class names.
@@ -68,11 +69,11 @@ class PairCounts:
         if self.unit not in (1.0, MILLIONTH):
             raise ConfembError(f"the unit of pair counts is {self.unit!r}; it must be 1 or {MILLIONTH:g}.")
         for what, size in (("true", len(names)), ("predicted", len(names)), ("rank", self.k)):
-            object.__setattr__(self, what, check_indices(getattr(self, what), size, what=f"{what} index"))
+            object.__setattr__(self, what, held(check_indices(getattr(self, what), size, what=f"{what} index")))
         counts = np.asarray(self.counts)
         if counts.dtype.kind not in "iu" or (counts < 1).any():
             raise ConfembError("pair counts must be whole numbers above zero.")
-        object.__setattr__(self, "counts", counts.astype(np.int64, copy=False))
+        object.__setattr__(self, "counts", held(counts, np.int64))
         if {self.true.shape, self.predicted.shape, self.rank.shape} != {(len(counts),)}:
             raise ConfembError("pair counts need a true class, a predicted class and a rank for each count.")
         if (np.diff(self.codes()) <= 0).any():
@@ -113,8 +114,8 @@ class PairCounts:
     def __add__(self, other: "PairCounts") -> "PairCounts":
         """Add two counts of the same classes exactly; raises ConfembError where they do not fit, see `PairSum`."""
         total = PairSum()
-        for counts in (self, other):
-            total.add(counts)
+        total.add(self)
+        total.add(other)
         return total.counts()
 
     def cells(self) -> scipy.sparse.csr_array:
@@ -261,12 +262,14 @@ def pairs_from_confusions(
     *,
     self_pairs: SelfPairs = "keep",
     missing_classes: MissingClasses = "error",
+    shares: bool = False,
 ) -> PairCounts:
     """Take a confusion matrix as the counts of the most probable class (k = 1).
 
     Args:
         confusions: (K, K) whole numbers of at least 0: rows true, columns predicted.
         class_names: the K class names.
+        shares: whether they are shares of the true classes, from 0 to 1, of which millionths are counted.
         self_pairs, missing_classes: as in `count_pairs`.
 
     Raises:
@@ -274,6 +277,8 @@ def pairs_from_confusions(
     """
     confusions = np.asarray(confusions)
     size = len(class_names)
+    if shares:
+        confusions = np.rint(confusions / MILLIONTH).astype(np.int64)
     if confusions.shape != (size, size) or confusions.dtype.kind not in "iu" or (confusions < 0).any():
         raise ConfembError(
             f"a confusion matrix of {size} classes must hold ({size}, {size}) whole numbers of at least 0, "
@@ -281,7 +286,8 @@ def pairs_from_confusions(
         )
     true, predicted = np.nonzero(confusions)
     columns = [true, predicted, np.zeros_like(true), confusions[true, predicted]]
-    return _select_pairs(tuple(class_names), 1, self_pairs, missing_classes, columns)
+    unit = MILLIONTH if shares else 1.0
+    return _select_pairs(tuple(class_names), 1, self_pairs, missing_classes, columns, unit=unit)
 
 
 def _select_pairs(
@@ -319,9 +325,8 @@ def _select_pairs(
             'self_pairs is "drop"; keep self-pairs or raise k.'
         )
     true, predicted, rank, counts = columns
-    cells = scipy.sparse.coo_array(
-        (counts, (true, predicted.astype(np.int64) * k + rank)), shape=(len(names), len(names) * k)
-    )
+    places = true, predicted.astype(np.int64) * k + rank
+    cells = scipy.sparse.coo_array((counts, places), shape=(len(names), len(names) * k))
     return _from_cells(cells.tocsr(), names, k, self_pairs, unit, shards)
 
 
@@ -337,7 +342,8 @@ def _from_cells(
     cells.sum_duplicates()
     true = np.repeat(np.arange(len(names), dtype=np.int32), np.diff(cells.indptr))
     predicted, rank = (part.astype(np.int32) for part in np.divmod(cells.indices, k))
-    return PairCounts(names, k, self_pairs, true, predicted, rank, cells.data.astype(np.int64), unit, shards)
+    true, predicted, rank, counted = map(frozen, (true, predicted, rank, cells.data.astype(np.int64)))
+    return PairCounts(names, k, self_pairs, true, predicted, rank, counted, unit, shards)
 
 
 class PairSum:
@@ -363,8 +369,7 @@ class PairSum:
             if getattr(self._first, what) != getattr(counts, what):
                 told = _difference(self._first, counts, what)
                 raise ConfembError(f"cannot add pair counts whose {what} differ: {told}.")
-        twice = sorted(self._shards.intersection(counts.shards))
-        if twice:
+        if twice := sorted(self._shards.intersection(counts.shards)):
             raise ConfembError(
                 f"{len(twice)} of {len(counts.shards)} shards would be counted twice ({quoted_list(twice)}): leave out "
                 "what holds them."

@@ -4,27 +4,38 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from confemb.records.class_cells import parse_csv, positions
+from confemb.records.cell_rules import positions
+from confemb.records.column_names import has_predictions
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import MissingClasses, PairCounts, SelfPairs, count_pairs, pairs_from_confusions
-from confemb.records.prediction_formats import (
-    has_predictions,
-    parse_confusions,
-    parse_npz,
-    parse_parquet,
-    parse_prediction_rows,
-)
+from confemb.records.prediction_formats import parse_npz, parse_parquet
+from confemb.records.prediction_tables import OTHER, predictions_of_table
 from confemb.records.predictions import Predictions, check_class_names, check_k
+from confemb.records.read_options import DEFAULT, ReadOptions
+from confemb.records.square_tables import is_square, read_confusions
+from confemb.records.table_files import (
+    PACKED,
+    PARQUET_MAGIC,
+    SUFFIXES,
+    ZIP_MAGIC,
+    Table,
+    format_of,
+    table_of_arrow,
+    table_of_json,
+    table_of_json_lines,
+    table_of_text,
+    unpacked,
+)
 from confemb.support.errors import ConfembError
-from confemb.support.files import decode_text, read_bytes, whole_file
+from confemb.support.files import read_bytes, whole_file
 from confemb.support.npz import array_names
 
 # How many classes are kept from scores over all classes where nothing else is asked for.
@@ -32,17 +43,15 @@ DEFAULT_KEEP = 5
 # As many classes of each picture as a file has.
 ALL_CLASSES = 1_000_000
 
-_SUFFIXES = (".csv", ".npz", ".parquet")
-_PARQUET_MAGIC = b"PAR1"
-_ZIP_MAGIC = b"PK\x03\x04"
 
-
-def save_predictions(predictions: Predictions, path: str | os.PathLike[str]) -> None:
+def save_predictions(
+    predictions: Predictions, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write predictions as Parquet, whole or not at all; the same predictions give the same bytes.
 
     Columns: `id` and `split` (where known), `label` and `top1`..`topk` (class names), `prob1`..`probk`
     (float32) and `weight` (float64, where known). The schema's metadata holds `class_names` and `splits` (JSON
-    lists), `dataset` and `classifier`.
+    lists), `dataset` and `classifier`, and what `metadata` adds.
 
     Raises:
         ConfembError: the file cannot be written.
@@ -72,14 +81,15 @@ def save_predictions(predictions: Predictions, path: str | os.PathLike[str]) -> 
             columns[f"prob{rank + 1}"] = pa.array(predictions.top_probs[:, rank], pa.float32())
     if predictions.weights is not None:
         columns["weight"] = pa.array(predictions.weights, pa.float64())
-    metadata = {
+    described = {
+        **(metadata or {}),
         "class_names": json.dumps(predictions.class_names, ensure_ascii=False),
         "dataset": predictions.dataset,
         "classifier": predictions.classifier,
         "splits": json.dumps(splits, ensure_ascii=False),
     }
     with whole_file(path) as temporary, open(temporary, "wb") as file:
-        table = pa.table(columns).replace_schema_metadata(metadata)
+        table = pa.table(columns).replace_schema_metadata(described)
         # Not by its path, which pyarrow wants in UTF-8.
         pq.write_table(table, file, compression="zstd", use_dictionary=named_columns)
 
@@ -100,12 +110,19 @@ def classes_to_keep(k: int | None) -> int:
 
 
 def load_predictions(
-    path: str | os.PathLike[str], *, class_names: Sequence[str] | None = None, keep: int = DEFAULT_KEEP
+    path: str | os.PathLike[str],
+    *,
+    class_names: Sequence[str] | None = None,
+    keep: int = DEFAULT_KEEP,
+    options: ReadOptions = DEFAULT,
 ) -> Predictions:
-    """Read predictions from Parquet, CSV or NPZ.
+    """Read predictions from a table in any usual format, or from NPZ.
 
-    * Parquet and CSV: columns `label` and `top1`..`topk` with class names or class indices, optionally
-      `prob1`..`probk`, `id`, `split` and `weight`; other columns are passed over.
+    * CSV, TSV and other delimited text, JSON lines, JSON records, Parquet, Arrow and Feather, each also packed (.gz,
+      .zst): columns `label` and `top1`..`topk` with class names or class indices, optionally `prob1`..`probk`, `id`,
+      `split` and `weight`; or columns that are called as `y_true` and `y_pred` are; or a true class and a column of
+      probabilities for each class, called after it; or the answers of a language model (`answers`), of which those
+      outside the classes count as "other". Other columns are passed over. See `confemb.column_names`.
     * NPZ: `labels` (N,) and one of `probs` (N, K), `logits` (N, K), `topk` or `top_classes` (N, k, with
       `top_probs` (N, k) where known); optionally `class_names` (K,), `ids` (N,), `splits` (N,) and `weights` (N,).
 
@@ -113,7 +130,7 @@ def load_predictions(
     with a `weight` such as 1/m for m classes. In NPZ, `labels` may also be (N, K) of 0 and 1, a column for each class
     and a row for each picture: every class of a picture then has the weight 1/m.
 
-    Cells that are all class names are taken as names, else cells that are all whole numbers as indices.
+    What is an index and what is a name is the same for all formats: the rule stands in `confemb.cell_rules`.
     Where neither the file nor `class_names` says what the classes are, named ones are numbered by first
     appearance (first down the column of labels, then the predictions), and indices are named
     "0", "1", ... up to the largest.
@@ -123,13 +140,13 @@ def load_predictions(
         class_names: the K class names in index order. Where the file has a list of its own, this one
             sets the order and must contain all of it.
         keep: how many classes to keep from `probs` or `logits`; at most K are there.
+        options: what the user says of columns and cells that could be read in more than one way.
 
     Raises:
         ConfembError: a file that cannot be read or is broken, or a cell that fits no prediction; the
             message names the file and the row or key.
     """
-    content, where = _read(path)
-    return _load_predictions(content, where, class_names, keep)
+    return _load_predictions(_read(path), class_names, keep, options)
 
 
 def load_pairs(
@@ -141,18 +158,21 @@ def load_pairs(
     missing_classes: MissingClasses = "error",
     weighting: Weighting = "count",
     temperature: float = 1.0,
+    options: ReadOptions = DEFAULT,
 ) -> tuple[PairCounts, Predictions | None]:
     """Read predictions, or a confusion matrix, and count the pairs; or read pairs that were counted.
 
     A confusion matrix is a square CSV of whole numbers with the class names as header and first column:
-    rows true, columns predicted. It holds only each picture's most probable class, so k is 1, and there
-    are no single predictions. Nor are there in counts (NPZ, from `confemb count` or `PairCounts.save`).
+    rows true, columns predicted, unless its corner or `options.rows` says otherwise; totals are left out. It holds
+    only each picture's most probable class, so k is 1, and there are no single predictions. Nor
+    are there in counts (NPZ, from `confemb count` or `PairCounts.save`).
 
     Args:
         path: the file; "-" reads standard input.
         class_names: as in `load_predictions`.
         k: how many predicted classes to pair with the true one; None takes 3, or as many as there are.
         self_pairs, missing_classes, weighting, temperature: as in `count_pairs`.
+        options: as in `load_predictions`; `rows` and `kind` for confusion matrices.
 
     Returns:
         The pair counts, and the predictions (None for a confusion matrix or counts).
@@ -162,30 +182,33 @@ def load_pairs(
             whose header and first column differ, or that holds anything but whole numbers of at least 0; counts
             that cannot say what other settings would have given (`PairCounts.select`).
     """
-    content, where = _read(path)
-    if isinstance(content, bytes) and holds_counts(content):
+    content = _read(path)
+    where = content.where
+    if content.form == "npz" and holds_counts(content.data):
         with naming_file(where):
-            counts = PairCounts.from_npz(content)
-            if weighting == "probability" and counts.unit == 1.0:
-                raise ConfembError("its pairs were counted without probabilities: count them again to weigh them.")
-            if temperature != 1.0:
-                raise ConfembError("its pairs are counted already: a temperature must be given to the counting.")
-            k = min(3, counts.k) if k is None else k
-            return counts.select(
-                k=k, self_pairs=self_pairs, missing_classes=missing_classes, class_names=class_names
+            return _select_counted(
+                content.data, class_names, k, self_pairs, missing_classes, weighting, temperature
             ), None
-    if isinstance(content, list) and not has_predictions(content):
+    if _is_matrix(content, options):
         check_k(1 if k is None else k, 1, what="predicted classes for each picture in a confusion matrix")
         if weighting != "count":
             raise ConfembError(f"{where} is a confusion matrix and has no probabilities to weigh pairs by.")
+        assert content.table is not None
+        assert content.table.rows is not None
         with naming_file(where):
-            confusions, names = parse_confusions(content, class_names)
+            confusions, names, shares = read_confusions(content.table.rows, class_names, options)
+            confusions = confusions if shares else confusions.astype(np.int64)
             return pairs_from_confusions(
-                confusions, names, self_pairs=self_pairs, missing_classes=missing_classes
+                confusions, names, self_pairs=self_pairs, missing_classes=missing_classes, shares=shares
             ), None
-    predictions = _load_predictions(content, where, class_names, classes_to_keep(k))
+    predictions = _load_predictions(content, class_names, classes_to_keep(k), options)
     with naming_file(where):
         k = min(3, predictions.k) if k is None else k
+        unseen = set(np.flatnonzero(np.bincount(predictions.labels, minlength=len(predictions.class_names)) == 0))
+        only_other = {predictions.class_names[i] for i in unseen} == {OTHER}
+        if missing_classes == "error" and only_other and OTHER not in (class_names or ()):
+            # Nothing is of this class, but answers are.
+            missing_classes = "keep"
         counts = count_pairs(
             predictions,
             k=k,
@@ -197,9 +220,28 @@ def load_pairs(
         return counts, predictions
 
 
+def _select_counted(
+    data: bytes,
+    class_names: Sequence[str] | None,
+    k: int | None,
+    self_pairs: SelfPairs,
+    missing_classes: MissingClasses,
+    weighting: Weighting,
+    temperature: float,
+) -> PairCounts:
+    """Return pairs that were counted, as other settings would have counted them."""
+    counts = PairCounts.from_npz(data)
+    if weighting == "probability" and counts.unit == 1.0:
+        raise ConfembError("its pairs were counted without probabilities: count them again to weigh them.")
+    if temperature != 1.0:
+        raise ConfembError("its pairs are counted already: a temperature must be given to the counting.")
+    k = min(3, counts.k) if k is None else k
+    return counts.select(k=k, self_pairs=self_pairs, missing_classes=missing_classes, class_names=class_names)
+
+
 def holds_counts(content: bytes) -> bool:
     """Tell an NPZ file of pair counts from one of predictions."""
-    return content.startswith(_ZIP_MAGIC) and {"true", "predicted", "rank", "counts"} <= set(array_names(content))
+    return content.startswith(ZIP_MAGIC) and {"true", "predicted", "rank", "counts"} <= set(array_names(content))
 
 
 @contextmanager
@@ -213,42 +255,76 @@ def naming_file(where: str | os.PathLike[str], *, lines: bool = False) -> Iterat
         raise ConfembError(f"{where}{note}: {error}") from error
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[bytes | list[list[str]], str]:
-    """Return a file's content, and what to call it in messages; CSV comes as rows, header first."""
+@dataclass(frozen=True, eq=False)
+class _Content:
+    """A file's bytes, unpacked, or the table in them."""
+
+    where: str
+    form: str
+    data: bytes
+    table: Table | None
+
+
+def _read(path: str | os.PathLike[str]) -> _Content:
+    """Return a file's content, and what to call it in messages."""
     if os.fspath(path) == "-":
         data, where = sys.stdin.buffer.read(), "standard input"
         if not data:
             raise ConfembError("standard input is empty: pipe a predictions file into it, or give a file's path.")
         suffix = ""
     else:
-        data, where, suffix = read_bytes(path), os.fspath(path), Path(path).suffix.lower()
-    if suffix not in ("", *_SUFFIXES):
+        data, where = read_bytes(path), os.fspath(path)
+        *_, before, suffix = ("", "", *(part.lower() for part in Path(path).suffixes))
+        suffix = before if suffix in PACKED else suffix
+    if suffix not in ("", ".npz", *SUFFIXES):
         raise ConfembError(
-            f"{path} has the unknown suffix {suffix!r}: predictions are read from {', '.join(_SUFFIXES)} files."
+            f"{path} has the unknown suffix {suffix!r}: predictions are read from "
+            f"{', '.join(sorted((*SUFFIXES, '.npz')))} files, and from these with {' or '.join(PACKED)} behind."
         )
-    if suffix == ".csv" or (not suffix and not data.startswith((_PARQUET_MAGIC, _ZIP_MAGIC))):
-        return parse_csv(decode_text(data, where=where), where=where), where
-    if suffix == ".parquet" and not data.startswith(_PARQUET_MAGIC):
+    data = unpacked(data, where)
+    form = format_of(data, suffix)
+    if form == "parquet" and not data.startswith(PARQUET_MAGIC):
         raise ConfembError(f"{where} is no Parquet file, whatever its suffix says: write it again.")
-    if suffix == ".npz" and not data.startswith(_ZIP_MAGIC):
+    if form == "npz" and not data.startswith(ZIP_MAGIC):
         raise ConfembError(f"{where} is no NPZ file, whatever its suffix says: write it with np.savez.")
-    return data, where
+    if form == "text":
+        return _Content(where, form, b"", table_of_text(data, where))
+    if form in ("json", "jsonl"):
+        return _Content(where, form, b"", (table_of_json if form == "json" else table_of_json_lines)(data, where))
+    if form == "arrow":
+        with naming_file(where):
+            return _Content(where, form, b"", table_of_arrow(data, where))
+    return _Content(where, form, data, None)
+
+
+def _is_matrix(content: _Content, options: ReadOptions) -> bool:
+    if options.label_column or options.top_columns or options.prob_columns:
+        return False
+    rows = None if content.table is None else content.table.rows
+    return rows is not None and (is_square(rows) or not has_predictions(rows[0]))
 
 
 def _load_predictions(
-    content: bytes | list[list[str]], where: str, class_names: Sequence[str] | None, keep: int
+    content: _Content, class_names: Sequence[str] | None, keep: int, options: ReadOptions
 ) -> Predictions:
-    with naming_file(where, lines=isinstance(content, list)):
+    with naming_file(content.where, lines=content.table is not None and content.table.lines):
         given = None if class_names is None else tuple(check_class_names(class_names))
-        if isinstance(content, list):
-            predictions = parse_prediction_rows(content, given)
-        elif content.startswith(_PARQUET_MAGIC):
-            predictions = parse_parquet(content, given)
+        if content.table is not None:
+            rows = content.table.rows
+            if rows is not None and is_square(rows) and _is_matrix(content, options):
+                raise ConfembError(
+                    "a confusion matrix holds no single predictions: `confemb embed` and `load_pairs` read it."
+                )
+            predictions = predictions_of_table(content.table, given, keep=keep, options=options)
+        elif content.form == "parquet":
+            predictions = parse_parquet(content.data, given, options, keep=keep)
         else:
-            predictions = parse_npz(content, given, keep)
+            predictions = parse_npz(content.data, given, keep, options)
         if predictions.top_probs is not None:
             check_falling(predictions.top_probs)
-        return predictions if given is None else _in_order(predictions, given)
+        if given is None or predictions.class_names == (*given, OTHER):
+            return predictions
+        return _in_order(predictions, given)
 
 
 def check_falling(probs: np.ndarray) -> None:
@@ -258,7 +334,7 @@ def check_falling(probs: np.ndarray) -> None:
         row = int(np.argmax(rising.any(axis=1)))
         raise ConfembError(
             f"row {row} has probabilities that rise ({', '.join(f'{p:g}' for p in probs[row])}): "
-            "put the most probable class first."
+            "put the most probable class first, or say that it stands last (--order rising)."
         )
 
 

@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from confemb.records.cell_rules import encode_classes
+from confemb.records.read_options import ReadOptions
+from confemb.records.score_kinds import check_scores
 from confemb.support.errors import ConfembError
+from confemb.support.held import held
 
 # A caption may be a class's name, a page may not.
 LONGEST_NAME = 1_000
@@ -27,6 +31,8 @@ class Predictions:
 
     A picture that shows m classes stands as m rows, one for each true class, which share its id (and split) and its
     predicted classes; each has a weight, by default 1/m, so that every picture counts the same.
+
+    The arrays are read-only copies: what becomes of those that were given changes nothing here.
 
     Attributes:
         labels: (N,) int32, the true class of each picture as an index into `class_names`.
@@ -81,8 +87,8 @@ class Predictions:
                 f"row {row} predicts the same class twice "
                 f"({', '.join(names[c] for c in top_classes[row])}); its top classes must differ."
             )
-        set_field(self, "labels", labels)
-        set_field(self, "top_classes", top_classes)
+        set_field(self, "labels", held(labels))
+        set_field(self, "top_classes", held(top_classes))
         if self.top_probs is not None:
             probs = np.asarray(self.top_probs, dtype=np.float32)
             if probs.shape != top_classes.shape:
@@ -97,16 +103,16 @@ class Predictions:
                     f"row {row} has the probability {probs[row, column]} at rank {column + 1}; "
                     "probabilities must be finite numbers from 0 to 1."
                 )
-            set_field(self, "top_probs", probs)
+            set_field(self, "top_probs", held(probs))
         for name in ("ids", "splits"):
             values = getattr(self, name)
             if values is not None:
                 values = np.asarray(values, dtype=object)
                 if values.shape != labels.shape:
                     raise ConfembError(f"there are {len(labels)} rows but {values.size} {name}.")
-                set_field(self, name, values)
+                set_field(self, name, held(values))
         if self.weights is not None:
-            set_field(self, "weights", _check_weights(self.weights, len(labels)))
+            set_field(self, "weights", held(_check_weights(self.weights, len(labels))))
             self._check_pictures()
 
     def _check_pictures(self) -> None:
@@ -174,8 +180,8 @@ class Predictions:
 
 
 def predictions_from_scores(  # noqa: PLR0913 - most are the fields of the record that it makes
-    scores: np.ndarray,
-    labels: np.ndarray,
+    scores: Any,
+    labels: Any,
     class_names: Sequence[str],
     *,
     k: int,
@@ -190,10 +196,13 @@ def predictions_from_scores(  # noqa: PLR0913 - most are the fields of the recor
     So do they wherever scores become predictions: in `confemb.classify`, by every adapter, from files. Logits are
     ordered as they are, before a softmax could round them to equal probabilities; 0 and -0 are equal.
 
+    Arrays may be of any library, see `confemb.records.foreign_arrays`. Columns that have names are matched with the
+    class names, whatever their order.
+
     Args:
         scores: (N, K) real numbers of any type, compared as float64: probabilities, each row summing to 1, or logits.
-        labels: (N,) true classes as indices; or, for pictures of several classes, (N, K) booleans or 0 and 1, a column
-            for each class. Such a picture then stands as one row for each true class, see `label_sets`.
+        labels: (N,) true classes as indices or class names; or, for pictures of several classes, (N, K) booleans or
+            0 and 1, a column for each class. Such a picture then stands as one row for each true class (`label_sets`).
         class_names: the K names.
         k: how many classes to keep, 1 to K.
         logits: whether `scores` are logits, to be turned into probabilities by a softmax. (A network with a sigmoid
@@ -203,9 +212,13 @@ def predictions_from_scores(  # noqa: PLR0913 - most are the fields of the recor
 
     Raises:
         ConfembError: a score that is not finite or that float64 cannot hold exactly, a column count other than K, k out
-            of range, a picture without a true class.
+            of range, a picture without a true class; columns called otherwise than the classes; logits that are
+            probabilities, or probabilities that are percents.
     """
-    scores = np.asarray(scores)
+    from confemb.records.foreign_arrays import in_order_of, named_array
+
+    scores = in_order_of(named_array(scores, "the scores"), class_names, "the scores")
+    labels = as_labels(labels, class_names)
     if scores.ndim != 2 or scores.shape[1] != len(class_names):
         raise ConfembError(
             f"scores have shape {scores.shape}; with {len(class_names)} classes they must be (N, {len(class_names)})."
@@ -220,6 +233,7 @@ def predictions_from_scores(  # noqa: PLR0913 - most are the fields of the recor
             f"row {row} has the score {scores[row, column]} for class {class_names[column]!r}; "
             "scores must be finite numbers."
         )
+    check_scores(scores, logits=logits)
     top_classes = np.empty((len(scores), k), np.int32)
     top_probs = np.empty((len(scores), k), np.float32)
     # In blocks of rows: the whole in float64, a few times over, may not fit into memory.
@@ -235,7 +249,7 @@ def predictions_from_scores(  # noqa: PLR0913 - most are the fields of the recor
             block /= block.sum(axis=1, keepdims=True)
         top_classes[start : start + rows] = top
         top_probs[start : start + rows] = np.take_along_axis(block, top, axis=1)
-    labels, weights = np.asarray(labels), None
+    weights = None
     if labels.ndim == 2:
         picture, labels, weights = label_sets(labels, pictures=len(scores), classes=len(class_names))
         ids = np.arange(len(scores)).astype(str) if ids is None and weights is not None else ids
@@ -252,6 +266,22 @@ def predictions_from_scores(  # noqa: PLR0913 - most are the fields of the recor
         dataset=dataset,
         classifier=classifier,
     )
+
+
+def as_labels(labels: Any, class_names: Sequence[str]) -> np.ndarray:
+    """Return true classes of any library as (N,) indices, from names or whole numbers; anything else as it is.
+
+    Raises:
+        ConfembError: a name that is no class name, a float that is not whole.
+    """
+    from confemb.records.foreign_arrays import in_order_of, named_array
+
+    labels = in_order_of(named_array(labels, "the labels"), class_names, "the labels")
+    if labels.ndim == 1 and labels.dtype.kind in "fO":
+        options = ReadOptions(first_index=0, cells="names" if labels.dtype.kind == "O" else "indices")
+        found, _ = encode_classes({"labels": labels}, class_names, row_name=lambda row: f"row {row}", options=options)
+        return found["labels"]
+    return labels.reshape(-1) if labels.shape[1:] == (1,) and len(class_names) > 1 else labels
 
 
 def _as_float64(scores: np.ndarray, start: int) -> np.ndarray:
@@ -300,8 +330,10 @@ def label_sets(
             f"labels have shape {indicators.shape}; with {pictures} pictures and {classes} classes they must be "
             f"({pictures},), or ({pictures}, {classes}) where a picture may show several classes."
         )
-    if indicators.dtype.kind not in "biu" or (indicators.dtype.kind != "b" and not np.isin(indicators, (0, 1)).all()):
+    # One-hot encoders give floats as often as whole numbers.
+    if indicators.dtype.kind not in "biuf" or (indicators.dtype.kind != "b" and not np.isin(indicators, (0, 1)).all()):
         raise ConfembError("labels with a column for each class must hold 0 and 1, or booleans, only.")
+    indicators = indicators.astype(bool)
     found = indicators.sum(axis=1)
     if (found == 0).any():
         raise ConfembError(f"picture {int(np.argmin(found))} has no true class: give it one, or leave it out.")
@@ -352,8 +384,16 @@ def check_class_names(names: Sequence[str]) -> Sequence[str]:
     """
     # Told at once of a million names; to find the one that is wrong takes longer.
     texts = set(map(type, names)) == {str} and all(map(str.strip, names)) and len(set(names)) == len(names)
+    if not texts and set(map(type, names)) <= {str, np.str_}:
+        # NumPy's texts would be quoted as np.str_('cat').
+        return check_class_names([str(name) for name in names]) if np.str_ in set(map(type, names)) else _checked(names)
     if texts and max(map(len, names)) <= LONGEST_NAME and not _NO_TEXT.search("".join(names)):
         return names
+    return _checked(names)
+
+
+def _checked(names: Sequence[str]) -> Sequence[str]:
+    """Do as `check_class_names`, name by name."""
     seen: dict[str, int] = {}
     for index, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():

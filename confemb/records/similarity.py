@@ -1,17 +1,20 @@
 """`SimilarityMatrix`: how alike every two classes are, and how well two such matrices agree."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from confemb.records.class_cells import parse_csv
+from confemb.records.class_cells import decimal_points, parse_csv, sniff_delimiter
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.predictions import check_class_names
+from confemb.records.square_tables import check_similarities
+from confemb.support.cells import csv_cells, plain_cell
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import read_text, write_text
+from confemb.support.held import held
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +22,7 @@ class SimilarityMatrix:
     """A symmetric matrix of similarities: bigger means closer.
 
     Attributes:
-        values: (K, K) float64; NaN where a similarity is not known (a reference may know only some).
+        values: (K, K) float64, a read-only copy; NaN where a similarity is not known (a reference may know only some).
         class_names: the K class names.
         low, high: (K, K) float64, the bounds of each value's interval, or None for a single run.
     """
@@ -41,8 +44,10 @@ class SimilarityMatrix:
             if array.shape != (len(names), len(names)):
                 raise ConfembError(f"similarities have shape {array.shape}, but there are {len(names)} classes.")
             if not np.allclose(array, array.T, atol=1e-6, equal_nan=True):
-                raise ConfembError("similarities must be symmetric.")
-            object.__setattr__(self, what, array)
+                raise ConfembError(
+                    "similarities must be symmetric; if this is a confusion matrix, embed it with `confemb embed`."
+                )
+            object.__setattr__(self, what, held(array))
 
     def index(self, class_name: str) -> int:
         """Return a class's row; raises ConfembError, with the nearest known name, for an unknown class."""
@@ -81,7 +86,7 @@ class SimilarityMatrix:
 
     def laid_out(self, class_names: Sequence[str]) -> np.ndarray:
         """Return the (n, n) values for n class names in the order given, NaN for those that are not known."""
-        index = {name: i for i, name in enumerate(self.class_names)}
+        index = name_index(self.class_names)
         rows = np.array([index.get(name, -1) for name in class_names], dtype=np.intp)
         values = self.values[np.ix_(rows, rows)]
         values[rows < 0] = values[:, rows < 0] = np.nan
@@ -89,7 +94,7 @@ class SimilarityMatrix:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the long form: a row for each unordered pair with class_1, class_2, cosine (, low, high)."""
-        rows, columns = np.triu_indices(len(self.class_names), k=1)
+        rows, columns = pair_indices(len(self.class_names))
         names = np.array(self.class_names, dtype=object)
         frame = pd.DataFrame({"class_1": names[rows], "class_2": names[columns], "cosine": self.values[rows, columns]})
         if self.low is not None and self.high is not None:
@@ -100,7 +105,7 @@ class SimilarityMatrix:
     def save_matrix(self, path: str | os.PathLike[str]) -> None:
         """Write the square CSV, class names as header and index, six decimals, unknown cells empty.
 
-        Class names a spreadsheet would run as a formula are made plain text, see `neutral_cell`.
+        Class names a spreadsheet would run as a formula are made plain text, see `confemb.support.cells`.
         """
         names = csv_cells(self.class_names)
         rows = [",".join(["", *names])]
@@ -110,10 +115,21 @@ class SimilarityMatrix:
         write_text(path, "\n".join(rows) + "\n")
 
     @classmethod
-    def load_matrix(cls, path: str | os.PathLike[str]) -> "SimilarityMatrix":
-        """Read a square CSV; raises ConfembError where header and index differ or a cell is no number."""
+    def load_matrix(cls, path: str | os.PathLike[str], *, kind: str | None = None) -> "SimilarityMatrix":
+        """Read a square CSV.
+
+        Args:
+            path: the file, class names as header and first column; empty cells are not known.
+            kind: "similarity" or "distance" (read as 1 - distance); None: similarities, unless they look otherwise.
+
+        Raises:
+            ConfembError: header and index that differ, a cell that is no number, values that are not symmetric or
+                that look like distances and are not said to be.
+        """
         where = os.fspath(path)
-        first, *rows = parse_csv(read_text(path), where=where, skip_blanks=False)
+        text = read_text(path)
+        rows = parse_csv(text, where=where, skip_blanks=False, delimiter=sniff_delimiter(text))
+        first, *rows = decimal_points(rows, delimiter=sniff_delimiter(text))
         header, index = ([plain_cell(name) for name in names] for names in (first[1:], [row[0] for row in rows]))
         if header != index:
             raise ConfembError(f"{path}: its header and its first column must name the same classes in the same order.")
@@ -126,37 +142,10 @@ class SimilarityMatrix:
         if np.isinf(values).any():
             raise ConfembError(f"{path} holds a similarity that is not finite: mend it, or leave the cell empty.")
         try:
-            return cls(values, tuple(header))
+            found = cls(values, tuple(header))
+            return cls(check_similarities(found.values, header, kind), tuple(header))
         except ConfembError as error:
             raise ConfembError(f"{path}: {error}") from error
-
-
-# What a spreadsheet takes for the beginning of a formula, also in full width or behind apostrophes:
-# at the beginning of a cell, and behind what another country's spreadsheet takes for the end of one.
-_FORMULA = r"(?<![^;\t\r\n])%s('*)(?=[=+\-@\t\r\n＝＋－＠])"
-_BARE, _NEUTRAL = re.compile(_FORMULA % ""), re.compile(_FORMULA % "'")
-
-
-def neutral_cell(text: str) -> str:
-    """Put an apostrophe before text that a spreadsheet would run as a formula; `plain_cell` takes it off.
-
-    Spreadsheets take "=1+1" in a CSV file for a formula, which may call programs. The apostrophe makes it text.
-    """
-    return _BARE.sub(r"'\1", text)
-
-
-def plain_cell(text: str) -> str:
-    """Undo `neutral_cell`, exactly."""
-    return _NEUTRAL.sub(r"\1", text)
-
-
-def csv_cells(names: Sequence[str]) -> list[str]:
-    """Return class names as CSV cells: neutral, and quoted where they must be."""
-    cells = []
-    for name in map(neutral_cell, names):
-        quoted = any(character in name for character in ',"\n\r')
-        cells.append('"' + name.replace('"', '""') + '"' if quoted else name)
-    return cells
 
 
 @dataclass(frozen=True)
@@ -203,7 +192,7 @@ def agreement(similarity: SimilarityMatrix, reference: SimilarityMatrix) -> Agre
     from scipy import stats
 
     ours, theirs = on_common_classes(similarity, reference)
-    upper = np.triu_indices(len(ours.class_names), k=1)
+    upper = pair_indices(len(ours.class_names))
     x, y = ours.values[upper], theirs.values[upper]
     known = ~(np.isnan(x) | np.isnan(y))
     x, y = x[known], y[known]

@@ -15,9 +15,12 @@ import numpy as np
 
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 from confemb.support.files import bounded, open_file, unpacked_gzip
+from confemb.support.notes import say
 
 BINARY = ".bin"
 # A word, and a line of text of so many numbers, is never longer; a file of something else is noticed early.
+# So many words may be cut within a letter: some, or a share of all.
+_FEW_CUT, _MOST_CUT = 10, 0.01
 LONGEST_WORD, LONGEST_LINE, LONGEST_VECTOR = 2_000, 1_000_000, 100_000
 
 
@@ -44,7 +47,10 @@ def read_vectors(path: str | os.PathLike[str], limit: int | None = None) -> tupl
             binary = BINARY in Path(name).suffixes[-2:]
             return (_read_binary if binary else _read_text)(file, path, limit)
     except UnicodeDecodeError as error:
-        raise ConfembError(f"{path} is not UTF-8 text: a binary file's name must end in {BINARY}.") from error
+        raise ConfembError(
+            f"{path} holds many words that are not UTF-8 ({error}): save it as UTF-8; a binary file's name must end in "
+            f"{BINARY}, a text's must not."
+        ) from error
     # Of packed files: what is no gzip, a packing that Python has not, a password.
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
         raise ConfembError(f"{path} is truncated or broken ({error}): get it again.") from error
@@ -99,15 +105,28 @@ class _Vectors:
         # A dict, which keeps the order and notices a word that comes twice at once: a small packed file can repeat a
         # line without end.
         self.words: dict[str, None] = {}
+        self.left_out = 0
 
     def add(self, token: bytes, numbers: np.ndarray) -> None:
-        word = token.decode()
+        try:
+            word = token.decode()
+        except UnicodeDecodeError:
+            # word2vec.c cuts long words at a byte, which may be within a letter.
+            self.left_out += 1
+            if self.left_out > max(_FEW_CUT, _MOST_CUT * len(self.words)):
+                raise
+            return
         if word in self.words:
             raise ConfembError(f"{self._path}: the word {word!r} has two vectors: keep one of them.")
         self.words[word] = None
         self._numbers.frombytes(numbers.tobytes())
 
     def matrix(self) -> np.ndarray:
+        if self.left_out:
+            say(
+                f"{self._path}: {self.left_out:,} of {len(self.words) + self.left_out:,} words are not UTF-8, as where "
+                "word2vec cut them within a letter: left out."
+            )
         return np.frombuffer(self._numbers, np.float32).reshape(len(self.words), -1).copy()
 
 
@@ -135,7 +154,7 @@ def _read_text(file: BinaryIO, path: object, limit: int | None) -> tuple[Iterabl
             )
         found.add(word, values)
         line, number = file.readline(LONGEST_LINE), number + 1
-    _check_count(path, said, len(found.words), limit)
+    _check_count(path, said, found, limit)
     if not found.words:
         raise ConfembError(f"{path} holds no words.")
     return found.words, found.matrix()
@@ -172,13 +191,14 @@ def _read_binary(file: BinaryIO, path: object, limit: int | None) -> tuple[Itera
         if len(data) != size:
             break
         found.add(bytes(token), np.frombuffer(data, "<f4").astype(np.float32))
-    _check_count(path, said, len(found.words), limit)
+    _check_count(path, said, found, limit)
     return found.words, found.matrix()
 
 
-def _check_count(path: object, said: tuple[int, int] | None, found: int, limit: int | None) -> None:
+def _check_count(path: object, said: tuple[int, int] | None, found: _Vectors, limit: int | None) -> None:
     if said is None:
         return
     wanted = said[0] if limit is None else min(said[0], limit)
-    if found != wanted or not found:
-        raise ConfembError(f"{path} promises {said[0]} words but holds {found}: it is truncated; get it again.")
+    read = len(found.words) + found.left_out
+    if read < wanted or (limit is None and read != wanted) or not found.words:
+        raise ConfembError(f"{path} promises {said[0]} words but holds {read}: it is truncated; get it again.")

@@ -2,7 +2,6 @@
 
 import difflib
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from confemb.records.embedding import word2vec_words
+from confemb.records.indices import name_index
 from confemb.records.word_vector_files import BINARY, read_vectors
-from confemb.support.errors import ConfembError, quoted_list, unknown_name
+from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import whole_file
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class WordVectors:
         words, vectors = tuple(self.words), np.asarray(self.vectors, np.float32)
         if vectors.ndim != 2 or len(vectors) != len(words) or not len(words):
             raise ConfembError(f"vectors have shape {vectors.shape}, but there are {len(words)} words.")
-        index = {word: row for row, word in enumerate(words)}
+        index = name_index(words)
         if len(index) != len(words):
             twice = next(word for row, word in enumerate(words) if index[word] != row)
             raise ConfembError(f"the word {twice!r} has two vectors: keep one of them.")
@@ -59,13 +60,21 @@ class WordVectors:
 
     def __contains__(self, word: object) -> bool:
         """Tell whether a word has a vector."""
-        return word in self._index
+        return self.known(word) is not None
+
+    def known(self, word: object) -> str | None:
+        """Return a word as it stands among the words, where blanks are underscores; None for an unknown one."""
+        if not isinstance(word, str) or word in self._index:
+            return word if isinstance(word, str) else None
+        joined = "_".join(word.split())
+        return joined if joined in self._index else None
 
     def index(self, word: str) -> int:
         """Return a word's row; raises ConfembError, with the nearest known word, for an unknown one."""
-        if word not in self._index:
+        known = self.known(word)
+        if known is None:
             raise self._unknown(word)
-        return self._index[word]
+        return self._index[known]
 
     def _unknown(self, word: str) -> ConfembError:
         if len(self) <= MOST_LISTED:
@@ -123,7 +132,7 @@ class WordVectors:
         if not np.isfinite(norm) or norm == 0:
             raise ConfembError(f"the vector has no direction: its length is {norm}.")
         cosines = self.units @ (vector / norm)
-        left_out = {self._index[word] for word in without if word in self._index}
+        left_out = {self._index[known] for word in without if (known := self.known(word)) is not None}
         wanted = min(len(self), top + len(left_out))
         # Only the nearest are put in order.
         near = np.argpartition(-cosines, wanted - 1)[:wanted] if wanted < len(self) else np.arange(len(self))
@@ -147,15 +156,13 @@ class WordVectors:
         """Write word2vec binary if the name ends in .bin, else word2vec text; gensim's KeyedVectors opens both.
 
         `load_word2vec_format(path, binary=...)` is what opens them. The format ends a word at the first blank, so
-        blanks within words become underscores. Text holds 9 significant digits, which give the same float32 back.
+        blanks within words become underscores (see `word2vec_words`). Text holds 9 significant
+        digits, which give the same float32 back.
 
         Raises:
-            ConfembError: two words that are the same then, or a folder that cannot be written to.
+            ConfembError: a folder that cannot be written to.
         """
-        tokens = ["_".join(word.split()) for word in self.words]
-        if len(set(tokens)) != len(tokens):
-            twice = quoted_list(sorted(token for token, count in Counter(tokens).items() if count > 1))
-            raise ConfembError(f"with underscores for blanks the words {twice} stand twice: rename them.")
+        tokens = word2vec_words(self.words)
         binary = Path(path).suffix == BINARY
         with whole_file(path) as temporary, open(temporary, "wb") as file:
             file.write(f"{len(tokens)} {self.vectors.shape[1]}\n".encode())

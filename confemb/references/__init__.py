@@ -1,7 +1,8 @@
 """References: similarities from elsewhere to compare a result with.
 
-A reference is named "paper", "cifar10h", "wordnet:wup", "glove:FILE", "captions:SPACE", or by another result's folder
-or square CSV. `comparison` says how well two similarities agree.
+A reference is named "paper", "cifar10h", "wordnet:wup", "glove:FILE", "captions:SPACE", "distances:FILE",
+"similarities:FILE", "groups:FILE", or by another result's folder or square CSV. `comparison` says how well two
+similarities agree.
 
 May import: support, records, datasets, embedders, stats. A reference that needs a higher room registers itself as an
 entry point (`captions`).
@@ -14,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from confemb.datasets import Progress
 from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 from confemb.support.files import is_there
+from confemb.support.progress import Progress
 from confemb.support.registry import Registry
 
 REFERENCES = Registry(
@@ -25,9 +26,12 @@ REFERENCES = Registry(
     "confemb.references",
     {
         "cifar10h": "confemb.references.cifar10h:cifar10h_reference",
+        "distances": "confemb.references.tables:distances_reference",
         "glove": "confemb.references.glove:glove_reference",
+        "groups": "confemb.references.tables:groups_reference",
         "paper": "confemb.references.paper:paper_reference",
         "result": "confemb.references.result:result_reference",
+        "similarities": "confemb.references.tables:similarities_reference",
         "wordnet": "confemb.references.wordnet:wordnet_reference",
     },
 )
@@ -113,19 +117,24 @@ def known_ceilings(references: Sequence[Reference], class_names: Sequence[str]) 
     return {title: ceiling for title, ceiling in found.items() if ceiling is not None}
 
 
-def open_reference(text: str) -> Reference:
+def open_reference(text: str, *, kind: str | None = None) -> Reference:
     """Return the reference of that name, with what stands behind a colon as its argument; or a result, by its path.
+
+    Args:
+        text: the name or path.
+        kind: what a square CSV holds, "similarity" or "distance"; None: similarities, unless they look otherwise.
 
     Raises:
         ConfembError: an unknown name, an argument it cannot use, or a path that holds no result.
     """
     name, colon, argument = text.partition(":")
+    if name == "result" or (name not in REFERENCES.names() and is_there(text)):
+        path = (argument if colon else None) if name == "result" else text
+        result: Reference = REFERENCES.get("result")(path, kind=kind)
+        return result
     if name in REFERENCES.names():
         reference: Reference = REFERENCES.get(name)(argument if colon else None)
         return reference
-    if is_there(text):
-        result: Reference = REFERENCES.get("result")(text)
-        return result
     raise unknown_name("reference", text, [*REFERENCES.names(), "a result folder", "a square CSV"])
 
 

@@ -10,8 +10,12 @@ from confemb.support.files import is_there
 MATRIX = "similarity_matrix.csv"
 
 
-def result_reference(argument: str | None) -> KnownSimilarities:
+def result_reference(argument: str | None, *, kind: str | None = None) -> KnownSimilarities:
     """Return the similarities of a result's folder, or of a square CSV with class names as header and first column.
+
+    Args:
+        argument: the path.
+        kind: what a square CSV holds, as in `SimilarityMatrix.load_matrix`; a result's folder holds similarities.
 
     Raises:
         ConfembError: no path, a path that does not exist, a folder without `similarity_matrix.csv`, or a file that is
@@ -28,4 +32,5 @@ def result_reference(argument: str | None) -> KnownSimilarities:
             f"{path} holds no finished result of up to some thousand classes ({MATRIX} is missing); run the experiment "
             "first."
         )
-    return KnownSimilarities(argument, str(path), SimilarityMatrix.load_matrix(file))
+    matrix = SimilarityMatrix.load_matrix(file, kind="similarity" if path.is_dir() else kind)
+    return KnownSimilarities(argument, str(path), matrix)

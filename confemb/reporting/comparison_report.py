@@ -1,7 +1,5 @@
 """What a comparison of two similarities says: on the terminal, as a table of pairs, as a figure."""
 
-import csv
-import io
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from confemb.analysis.clustering import Seriation, find_clusters, seriate
-from confemb.records.similarity import SimilarityMatrix, neutral_cell
+from confemb.records.indices import pair_indices
+from confemb.records.similarity import SimilarityMatrix
 from confemb.references.comparison import Comparison
 from confemb.reporting.agreement_table import ceiling_text, interval_text, p_statement, p_text
 from confemb.reporting.figures import MOST_NAMED_CLUSTERS, MOST_NAMED_ROWS, MOST_NUMBERS
@@ -17,7 +16,8 @@ from confemb.reporting.labels import label_points
 from confemb.reporting.pair_axes import pair_labels
 from confemb.reporting.style import FAINT, INK, MUTED, UNGROUPED, diverging_map, new_figure, shortened, shortened_apart
 from confemb.reporting.tables import number
-from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.cells import csv_cells
+from confemb.support.errors import ConfembError, quoted_list, shown
 from confemb.support.files import write_text
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def comparison_text(found: Comparison) -> str:
     first, second = found.rank_shares()
     odd = [found.odd_pairs(PAIRS_TOLD, more_alike_in=side) for side in (0, 1)]
     if any(odd):
-        names = [[f"{found.class_names[i]} – {found.class_names[j]}" for i, j in pairs] for pairs in odd]
+        names = [[shown(f"{found.class_names[i]} – {found.class_names[j]}") for i, j in pairs] for pairs in odd]
         width = max(len(name) for part in names for name in part)
         lines.append("pairs that differ most, by their rank from 0, least alike, to 1, most alike:")
         lines.append(f"  {'':<{width}}  {a}  {b}")
@@ -57,7 +57,7 @@ def comparison_text(found: Comparison) -> str:
             ]
     if found.left_out:
         lines.append(f"left out, being in one of the two only: {quoted_list(found.left_out, limit=10)}")
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
 
 
 def short_titles(found: Comparison) -> tuple[str, str]:
@@ -95,20 +95,18 @@ def write_comparison(found: Comparison, stem: Path) -> list[Path]:
 def pairs_csv(found: Comparison) -> str:
     """Return the pairs as CSV: class_1, class_2, a, b (similarities), rank_a, rank_b (shares from 0 to 1)."""
     first, second = found.rank_shares()
-    rows, columns = np.triu_indices(len(found.class_names), k=1)
+    rows, columns = pair_indices(len(found.class_names))
     known = ~np.isnan(first[rows, columns])
     rows, columns = rows[known], columns[known]
     order = np.argsort(-np.abs(first - second)[rows, columns], kind="stable")
     rows, columns = rows[order], columns[order]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["class_1", "class_2", "a", "b", "rank_a", "rank_b"])
-    names = [neutral_cell(name) for name in found.class_names]
+    lines = ["class_1,class_2,a,b,rank_a,rank_b"]
+    names = csv_cells(found.class_names)
     # Adding 0.0 turns a rounded -0.0 into 0.0.
     table = np.column_stack([m[rows, columns] for m in (found.a.values, found.b.values, first, second)]).round(6) + 0.0
     for i, j, values in zip(rows.tolist(), columns.tolist(), table.tolist(), strict=True):
-        writer.writerow([names[i], names[j], *(f"{value:.6f}" for value in values)])
-    return out.getvalue()
+        lines.append(",".join([names[i], names[j], *(f"{value:.6f}" for value in values)]))
+    return "\n".join(lines) + "\n"
 
 
 def comparison_figure(found: Comparison) -> "Figure":
@@ -126,7 +124,7 @@ def comparison_figure(found: Comparison) -> "Figure":
     _difference(right, found, first - second)
     _scatter(left, found, first, second)
     odd = _named(found)
-    rows, columns = np.triu_indices(size, k=1)
+    rows, columns = pair_indices(size)
     points = np.column_stack([second[rows, columns], first[rows, columns]])
     points = points[~np.isnan(points[:, 0])]
     named = np.array([(second[pair], first[pair]) for pair in odd]).reshape(-1, 2)
@@ -150,7 +148,7 @@ def _named(found: Comparison) -> list[tuple[int, int]]:
 
 def _scatter(axes: "Axes", found: Comparison, first: np.ndarray, second: np.ndarray) -> None:
     a, b = short_titles(found)
-    rows, columns = np.triu_indices(len(found.class_names), k=1)
+    rows, columns = pair_indices(len(found.class_names))
     x, y = second[rows, columns], first[rows, columns]
     x, y = x[~np.isnan(x)], y[~np.isnan(x)]
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, dashes=(4, 3), zorder=3)

@@ -2,19 +2,25 @@
 
 import math
 
+import numpy as np
+
+from confemb.analysis.caveats import UNRELIABLE, caveats, confusions, is_unreliable, isolated
 from confemb.analysis.derived import Analysis
 from confemb.reporting.agreement_table import interval_text
 from confemb.reporting.reliability_table import median_width
 from confemb.reporting.tables import number
-from confemb.stats.seeds import next_run_within
+from confemb.stats.seeds import FEWEST_RUNS_FOR_BASINS, next_run_within
+from confemb.support.errors import quoted_list
 
 # Below this mean cosine across groups the report says that they have nothing in common.
 _NEAR_ZERO = 0.1
 
 
 def finding(analysis: Analysis) -> list[str]:
-    """Return what the report begins with: one or two sentences on the classes, and one on agreement."""
-    sentences = [" ".join(part for part in (_nearest(analysis), group_sentence(analysis)) if part)]
+    """Return what the report begins with: what must be known first, the classes, and agreement with references."""
+    sentences = _first(analysis)
+    about_classes = " ".join(part for part in (_nearest(analysis), group_sentence(analysis)) if part)
+    sentences += [about_classes] if about_classes else []
     for compared in analysis.compared:
         found = compared.similarity.found
         if math.isnan(found.spearman):
@@ -36,15 +42,44 @@ def finding(analysis: Analysis) -> list[str]:
     return sentences
 
 
+def _first(analysis: Analysis) -> list[str]:
+    """Return what must be read before any number: see `caveats`; not for an embedder that looks into a classifier."""
+    result = analysis.result
+    if result.from_classifier:
+        return []
+    found = caveats(
+        result.counts,
+        result.uncertainty.reliability,
+        rank_agreement=analysis.runs.rank_agreement,
+        note=result.note,
+        item=result.item,
+    )
+    alone = isolated(analysis.similarity)
+    if alone and len(alone) < len(analysis.class_names):
+        told = quoted_list(alone)
+        found.append(f"{told} {'is' if len(alone) == 1 else 'are'} equally far from every class: no nearest class.")
+    return found
+
+
 def _nearest(analysis: Analysis) -> str:
     """Say which pairs are the most similar."""
-    pairs = analysis.strongest_pairs(2)
+    pairs = analysis.strongest_pairs(3)
     if not pairs:
         return "There is a single class, so nothing to compare."
+    if not analysis.result.from_classifier and confusions(analysis.result.counts) == 0:
+        return ""
+    if len(isolated(analysis.similarity)) == len(analysis.class_names):
+        return "Every two classes are equally alike."
     names, values = analysis.class_names, analysis.similarity.values
-    told = [f"{names[i]} and {names[j]} (cosine {number(values[i, j])})" for i, j in pairs]
+    told = [f"{names[i]} and {names[j]} (cosine {number(values[i, j])})" for i, j in pairs[:2]]
+    if len(pairs) > 2 and np.isclose(values[pairs[1]], values[pairs[2]], rtol=0, atol=1e-6):
+        # Of several equal pairs the names alone would choose the one to tell.
+        equal = np.isclose(values[pairs[0]], values[pairs[1]], rtol=0, atol=1e-6)
+        return "Several pairs are equally alike." if equal else f"The most alike are {told[0]}."
     if len(told) == 1:
         return f"The two classes are {told[0]}."
+    if is_unreliable(analysis.result.uncertainty.reliability, analysis.runs.rank_agreement):
+        return f"In this sample the most alike are {told[0]}, then {told[1]}; another may well give others."
     return f"The most alike are {told[0]}, then {told[1]}."
 
 
@@ -79,8 +114,10 @@ def seeds_sentence(analysis: Analysis) -> str:
         )
     if analysis.runs.basins is not None:
         text += " They fall into two groups: a single seed shows one of the two. The table names the pairs that move."
-    elif seeds > 3:
-        text += " They form one group."
+    elif seeds >= FEWEST_RUNS_FOR_BASINS:
+        text += " No two groups of seeds are seen."
+    else:
+        text += f" Fewer than {FEWEST_RUNS_FOR_BASINS} seeds cannot show whether they fall into two groups."
     return (
         f"{text} The intervals over seeds hold 95 % of these values; the next seed's value they hold in about "
         f"{next_run_within(seeds):.0%} of cases."
@@ -157,4 +194,8 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     half = analysis.result.uncertainty.reliability.split_half
     if half is not None:
         shown.append(("split-half reliability", number(half.corrected)))
+    if is_unreliable(analysis.result.uncertainty.reliability, analysis.runs.rank_agreement):
+        doubtful = ("split-half reliability", "rank agreement of seeds")
+        low = [(f"{name} (low)", value) for name, value in shown if name in doubtful and float(value) < UNRELIABLE]
+        shown = low + [one for one in shown if (f"{one[0]} (low)", one[1]) not in low]
     return shown

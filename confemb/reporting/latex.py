@@ -18,13 +18,22 @@ from confemb.support.errors import visible
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", '"': "''", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\textasciigrave{}",
 }  # fmt: skip
+# Two hyphens, or two apostrophes, would be set as one sign.
+_PARTED = re.compile("-(?=-)|'(?=')")
+# Up to here pdflatex knows every letter.
+_LAST_LATIN = "\u017f"
 
 
 def latex_text(text: str) -> str:
     """Escape LaTeX's special characters and set minus signs before numbers as such."""
-    escaped = "".join(_LATEX.get(character, character) for character in visible(" ".join(text.split())))
+    parts = _PARTED.split(visible(" ".join(text.split())))
+    signs = [*_PARTED.findall(visible(" ".join(text.split()))), ""]
+    escaped = "".join(
+        "".join(_LATEX.get(character, character) for character in part) + (f"{sign}{{}}" if sign else "")
+        for part, sign in zip(parts, signs, strict=True)
+    )
     return re.sub(r"(?<![\w.-])-(?=\d)", "$-$", escaped)
 
 
@@ -41,7 +50,14 @@ def to_latex(analysis: Analysis) -> str:
             out += _latex_long(caption, ["class", "nearest, with cosine"], rows)
     for plain in plain_tables(analysis):
         out += plain_latex(plain)
-    return "\n".join(out)
+    return needs_unicode(out)
+
+
+def needs_unicode(lines: list[str]) -> str:
+    """Join the lines of a LaTeX file; where pdflatex lacks one of their letters, the first line says what has it."""
+    text = "\n".join(lines)
+    foreign = max(text, default="") > _LAST_LATIN and any(c > _LAST_LATIN and c.isalpha() for c in text)
+    return ("% Some names have letters that pdflatex lacks: use lualatex or xelatex.\n" if foreign else "") + text
 
 
 def plain_latex(table: Table) -> list[str]:

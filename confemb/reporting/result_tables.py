@@ -1,17 +1,26 @@
 """The tables of a result's report: made once, written as Markdown, LaTeX and CSV, shown in the HTML page."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from confemb.analysis.caveats import isolated
 from confemb.analysis.derived import Analysis, source_name
-from confemb.records.similarity import neutral_cell
+from confemb.records.indices import name_index
 from confemb.reporting.agreement_table import agreement_tables
 from confemb.reporting.reliability_table import reliability_table
-from confemb.reporting.tables import Table, decimals_of, interval, markdown_table, markdown_text, number, plain_markdown
+from confemb.reporting.tables import (
+    Table,
+    decimals_of,
+    interval,
+    markdown_line,
+    markdown_table,
+    markdown_text,
+    number,
+    plain_markdown,
+)
 from confemb.stats.intervals import Source
+from confemb.support.cells import csv_cell, csv_cells
 
 NEIGHBOURS = 10
 COLUMNS_IN_A_CHUNK = 5
@@ -86,9 +95,12 @@ def column_tables(analysis: Analysis) -> list[ColumnTable]:
     names = analysis.class_names
     if not analysis.whole:
         every = range(len(names))
+        alone = set(isolated(analysis.similarity))
         lists = neighbour_columns(analysis, every, NEIGHBOURS)
+        # What would stand there is the order of the class names.
+        lists = [[] if name in alone else column for name, column in zip(names, lists, strict=True)]
         return [ColumnTable("The ten nearest classes of every class", list(zip(names, lists, strict=True)))]
-    index = {name: i for i, name in enumerate(names)}
+    index = name_index(names)
     parts = [
         (f"Table {t}. Similarities of the {group} classes", [index[name] for name in members])
         for t, (group, members) in enumerate(analysis.result.groups.items(), start=1)
@@ -210,8 +222,8 @@ def column_note(analysis: Analysis) -> str:
 
 def to_markdown(analysis: Analysis) -> str:
     """Return all tables as GitHub-flavoured Markdown."""
-    lines = [f"# {markdown_text(analysis.result.title)}", "", markdown_text(analysis.result.description), ""]
-    lines += [markdown_text(column_note(analysis)), ""]
+    lines = [f"# {markdown_text(analysis.result.title)}", "", markdown_line(analysis.result.description), ""]
+    lines += [markdown_line(column_note(analysis)), ""]
     for table in column_tables(analysis):
         lines += [f"## {markdown_text(table.title)}", ""]
         header = [name for name, _ in table.columns]
@@ -240,17 +252,15 @@ def intervals_of(neighbour: Neighbour) -> dict[Source, str]:
 
 def to_csv(analysis: Analysis) -> str:
     """Return the column tables in tidy form: a row for each class and each of its neighbours."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     bounds = [f"{source}_{bound}" for source in analysis.intervals for bound in ("low", "high")]
     two = [] if analysis.two_values is None else ["group_1", "group_2"]
     header = ["table", "class", "rank", "neighbour", "cosine", *bounds, *two, "reference", "count_similarity"]
-    writer.writerow(header)
+    lines = [",".join(header)]
     for table in column_tables(analysis):
         for name, column in table.columns:
             for rank, n in enumerate(column, start=1):
                 found = [value for pair in n.intervals.values() for value in pair or (None, None)]
                 values = [n.cosine, *found, *((n.two or (None, None)) if two else ()), n.reference, n.count_similarity]
                 cells = ["" if value is None else number(value, 6) for value in values]
-                writer.writerow([neutral_cell(table.title), neutral_cell(name), rank, neutral_cell(n.name), *cells])
-    return out.getvalue()
+                lines.append(",".join([*csv_cells([table.title, name]), str(rank), csv_cell(n.name), *cells]))
+    return "\n".join(lines) + "\n"

@@ -4,19 +4,19 @@ The report of a single result has a shape of its own (`confemb.reporting.write`)
 over several: networks trained anew, classifiers, checkpoints, epochs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from confemb.records.similarity import neutral_cell
 from confemb.reporting.html import content_hash, flatten, minus_signs, page_style, page_template
-from confemb.reporting.latex import plain_latex
-from confemb.reporting.tables import Table, markdown_text, plain_markdown
+from confemb.reporting.latex import needs_unicode, plain_latex
+from confemb.reporting.tables import Table, markdown_line, markdown_text, plain_markdown
+from confemb.support.cells import csv_cell
 from confemb.support.draft import Draft
-from confemb.support.errors import ConfembError, visible
+from confemb.support.errors import ConfembError, shown
 from confemb.support.files import make_folder, write_text
 from confemb.support.locks import alone_in
 
@@ -77,11 +77,20 @@ class Study:
     data: dict[str, pd.DataFrame] = field(default_factory=dict)
     manifest: dict[str, Any] = field(default_factory=dict)
 
+    def save(self, folder: Path) -> str:
+        """Write the study's report into a folder, as `write_study`; return the findings, to print."""
+        return write_study(self, folder)
 
-def write_study(study: Study, folder: Path) -> str:
+
+def write_study(study: Study, folder: Path, *, further: Mapping[str, Callable[[Path], object]] | None = None) -> str:
     """Write `tables.md`, `tables.tex`, the data as CSV, `figures/`, `report.html` and `manifest.json`.
 
-    Equal studies give equal bytes. Figures of an earlier study in the folder that this one has not are removed.
+    Equal studies give equal bytes. What an earlier study in the folder had and this one has not is removed.
+
+    Args:
+        study: what to write.
+        folder: new, empty, or an earlier study's, see `confemb.support.output_folder`.
+        further: name of a further file -> writes it to the path it is given.
 
     Returns:
         The findings, to print.
@@ -94,12 +103,15 @@ def write_study(study: Study, folder: Path) -> str:
         if draft.published.stages:
             raise ConfembError(f"{folder} holds a single result; choose another folder with --out.")
         draft.values = dict(study.manifest) | {FIGURES: [figure.name for s in study.sections for figure in s.figures]}
-        shown = write_pages(study, draft.new_report())
+        report = draft.new_report()
+        told = write_pages(study, report)
+        for name, write in (further or {}).items():
+            write(report / name)
         # An earlier study in this folder may have had figures that this one has not.
         earlier = draft.published.values.get(FIGURES)
         names = earlier if isinstance(earlier, list) else []
         draft.publish(stale=[f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")])
-    return f"{shown}\n\nreport: {folder / 'report.html'}"
+    return f"{told}\n\nreport: {folder / 'report.html'}"
 
 
 def write_pages(study: Study, folder: Path) -> str:
@@ -111,7 +123,7 @@ def write_pages(study: Study, folder: Path) -> str:
         write_text(folder / name, frame_csv(frame))
     write_text(folder / "tables.md", _markdown(study))
     write_text(folder / "tables.tex", _latex(study))
-    shown = {}
+    pictures = {}
     for section in study.sections:
         for figure in section.figures:
             with figure_style():
@@ -119,35 +131,40 @@ def write_pages(study: Study, folder: Path) -> str:
             how: dict[str, Any] = (
                 {"dpi": PHOTOGRAPHS_DPI, "kinds": ("png",), "most": None} if figure.photographs else {}
             )
-            shown[figure.name] = save_figure(drawn, make_folder(folder / "figures"), figure.name, **how)
+            pictures[figure.name] = save_figure(drawn, make_folder(folder / "figures"), figure.name, **how)
     style = page_style()
     page = page_template("study.html.j2").render(
-        study=study, figures=shown, manifest=flatten(study.manifest), style=style, style_hash=content_hash(style)
+        study=study, figures=pictures, manifest=flatten(study.manifest), style=style, style_hash=content_hash(style)
     )
     write_text(folder / "report.html", page)
-    return visible("\n".join([study.title, "", *map(minus_signs, study.findings)]))
+    return "\n".join(map(shown, [study.title, "", *map(minus_signs, study.findings)]))
 
 
 def frame_csv(frame: pd.DataFrame) -> str:
     """Return a data frame as CSV: six decimals, unknown values empty, text that no spreadsheet runs as a formula."""
-    frame = frame.copy()
-    for name in frame.columns:
-        if pd.api.types.is_float_dtype(frame[name]):
-            # Adding 0.0 turns a rounded -0.0 into 0.0.
-            frame[name] = frame[name].round(6) + 0.0
-        elif not pd.api.types.is_numeric_dtype(frame[name]):
-            frame[name] = [neutral_cell(value) if isinstance(value, str) else value for value in frame[name]]
-    frame.columns = [neutral_cell(str(name)) for name in frame.columns]
-    return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    columns = [_csv_column(frame[name]) for name in frame.columns]
+    header = ",".join(csv_cell(str(name)) for name in frame.columns)
+    return "\n".join([header, *map(",".join, zip(*columns, strict=True))]) + "\n"
+
+
+def _csv_column(column: pd.Series) -> list[str]:
+    """Return a column's values as CSV cells."""
+    known = column.notna().tolist()
+    if pd.api.types.is_float_dtype(column):
+        # Adding 0.0 turns a rounded -0.0 into 0.0.
+        texts = [f"{value:.6f}" for value in (column.astype(float).round(6) + 0.0).tolist()]
+    else:
+        texts = [csv_cell(value) if isinstance(value, str) else str(value) for value in column.tolist()]
+    return [text if there else "" for text, there in zip(texts, known, strict=True)]
 
 
 def _markdown(study: Study) -> str:
     lines = [f"# {markdown_text(study.title)}", ""]
     for text in (study.description, *study.findings):
-        lines += [markdown_text(text), ""] if text else []
+        lines += [markdown_line(text), ""] if text else []
     for section in study.sections:
         lines += [f"## {markdown_text(section.heading)}", ""]
-        lines += [markdown_text(section.text), ""] if section.text else []
+        lines += [markdown_line(section.text), ""] if section.text else []
         for figure in section.figures:
             lines += [f"![{markdown_text(figure.caption)}](figures/{figure.name}.png)", ""]
         for table in section.tables:
@@ -162,4 +179,4 @@ def _latex(study: Study) -> str:
     for section in study.sections:
         for table in section.tables:
             lines += plain_latex(table)
-    return "\n".join(lines)
+    return needs_unicode(lines)

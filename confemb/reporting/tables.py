@@ -12,6 +12,9 @@ from confemb.support.errors import visible
 
 # Similarities below it, as the shares of people's votes are, are told with a decimal more.
 SMALL = 0.1
+# What Markdown reads as markup anywhere in a line, a closing "#" of a heading among it, and at a line's beginning.
+_MARKUP = re.compile(r"[\\|*`<&~$]|](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|#(?=#*$)|!(?=\[)")
+_BLOCK = re.compile(r"^(?:[#>=]|[+-](?=[ -]|$)|[0-9]{1,9}[.)](?= |$))")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def frame_table(title: str, frame: pd.DataFrame, *, note: str = "", digits: int 
 
 def plain_markdown(table: Table) -> list[str]:
     """Return a plain table as lines of Markdown, with its title and note."""
-    lines = [f"## {markdown_text(table.title)}", "", *([markdown_text(table.note), ""] if table.note else [])]
+    lines = [f"## {markdown_text(table.title)}", "", *([markdown_line(table.note), ""] if table.note else [])]
     return lines + markdown_table(table.header, table.rows, table.align)
 
 
@@ -94,5 +97,10 @@ def markdown_table(header: list[str], rows: list[list[str]], align: str) -> list
 
 
 def markdown_text(text: str) -> str:
-    """Escape what Markdown would read as markup; an underscore within a word is none."""
-    return re.sub(r"[\\|*`<&~$]|](?=[(\[:])|(?<!\w)_|_(?!\w)", r"\\\g<0>", visible(" ".join(text.split())))
+    """Escape what Markdown would read as markup within a line; an underscore within a word is none."""
+    return _MARKUP.sub(r"\\\g<0>", visible(" ".join(text.split())))
+
+
+def markdown_line(text: str) -> str:
+    """Escape what Markdown would read as markup in a line of its own: also what would begin a list or a heading."""
+    return _BLOCK.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", markdown_text(text))

@@ -6,7 +6,7 @@ from confemb.analysis.derived import Analysis
 from confemb.reporting.findings import finding
 from confemb.reporting.result_tables import ColumnTable, column_tables
 from confemb.reporting.tables import number
-from confemb.support.errors import visible
+from confemb.support.errors import shown
 
 _GAP = "   "
 _FEWEST_COLUMNS = 80
@@ -28,15 +28,18 @@ def to_terminal(analysis: Analysis, *, width: int | None = None) -> str:
         lines.append(f"{len(analysis.class_names):,} classes: their neighbours are in tables.md and report.html.")
         lines.append("")
     lines += [f"{a.split}: {a.top_1:.2%} right, {a.top_k:.2%} among the first {a.k}" for a in analysis.accuracy]
-    return visible("\n".join([*lines, *finding(analysis)]))
+    return "\n".join(map(shown, [*lines, *finding(analysis)]))
 
 
 def _columns(table: ColumnTable, width: int) -> list[str]:
     """Lay a table's columns side by side, as many as fit, the others in rows of columns below."""
     blocks = []
     for name, neighbours in table.columns:
-        longest = max((len(neighbour.name) for neighbour in neighbours), default=0)
-        cells = [f"{neighbour.name:<{longest}} {number(neighbour.cosine):>5}" for neighbour in neighbours]
+        name, nearest = shown(name), [shown(neighbour.name) for neighbour in neighbours]
+        longest = max(map(len, nearest), default=0)
+        cells = [
+            f"{n:<{longest}} {number(neighbour.cosine):>5}" for n, neighbour in zip(nearest, neighbours, strict=True)
+        ]
         size = max(len(name), longest + 6)
         blocks.append([name.ljust(size), "-" * size, *(cell.ljust(size) for cell in cells)])
     lines: list[str] = []

@@ -26,6 +26,7 @@ from confemb.support.errors import ConfembError
 from confemb.support.files import is_there, make_folder, read_text, write_text
 from confemb.support.locks import alone_in
 from confemb.support.manifest import MANIFEST, Manifest
+from confemb.support.output_folder import WRITTEN
 from confemb.support.progress import Display
 
 HISTORY = "history.csv"
@@ -55,13 +56,20 @@ def writing(folder: str | os.PathLike[str], *, experiment: bool = False) -> Iter
             written to.
     """
     folder = Path(folder)
-    with alone_in(folder):
-        draft = Draft(folder)
-        check_kind(draft, experiment=experiment)
-        try:
-            yield draft
-        finally:
-            draft.discard()
+    new = not is_there(folder)
+    try:
+        with alone_in(folder):
+            draft = Draft(folder)
+            check_kind(draft, experiment=experiment)
+            try:
+                yield draft
+            finally:
+                draft.discard()
+    except BaseException:
+        # Nothing is left of an analysis that failed, nor of the folder that was made for it.
+        if new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def check_kind(draft: Draft, *, experiment: bool) -> None:
@@ -223,7 +231,7 @@ def _read(manifest: Manifest) -> AnalysisRecord:
         description=description,
         counts=PairCounts.load(folder / PAIRS),
         runs=runs,
-        provenance=_provenance(values),
+        provenance=provenance_of(values),
         predictions=None if predictions is None else load_predictions(predictions, keep=ALL_CLASSES),
         history=None if history is None else load_history(history),
         examples=None if examples is None else load_examples(examples),
@@ -242,9 +250,10 @@ def read_uncertainty(find: Callable[[str], Path | None]) -> Uncertainty:
     return Uncertainty.load(files[0].parent, [path.name for path in files]) if files else Uncertainty()
 
 
-def _provenance(values: Mapping[str, Any]) -> dict[str, Any]:
+def provenance_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a manifest says beyond the fields of an analysis, without the hashes of the files that hold it."""
-    said = {key: value for key, value in values.items() if key not in ("confemb", "title", "description", "report")}
+    own = ("confemb", "title", "description", "report", WRITTEN)
+    said = {key: value for key, value in values.items() if key not in own}
     said["stages"] = {}
     for stage, facts in values["stages"].items():
         elsewhere = {name: digest for name, digest in facts["files"].items() if name not in _HELD}

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.records.class_cells import encode_classes
+from confemb.records.cell_rules import encode_classes
 from confemb.records.prediction_files import DEFAULT_KEEP, load_predictions, naming_file
 from confemb.records.predictions import Predictions
+from confemb.records.read_options import DEFAULT, ReadOptions, named_alike
 from confemb.result.folder import PREDICTIONS
 from confemb.support.errors import ConfembError, quoted_list
 from confemb.support.files import read_bytes
@@ -24,12 +25,13 @@ def load_classifier(
     class_names: Sequence[str] | None = None,
     split: str | None = None,
     keep: int = DEFAULT_KEEP,
+    options: ReadOptions = DEFAULT,
 ) -> Predictions:
     """Read one classifier's predictions from a result folder or a file.
 
     Args:
         path: the folder or file; "-" reads standard input.
-        class_names, keep: as in `confemb.load_predictions`.
+        class_names, keep, options: as in `confemb.load_predictions`.
         split: only the pictures of this split.
 
     Raises:
@@ -43,7 +45,9 @@ def load_classifier(
                 f"{path} holds no predictions ({PREDICTIONS}); give the folder of a result that has them."
             )
         file = recorded
-    found = load_predictions(file, class_names=class_names, keep=keep)
+    # The options say how the user's own file is to be read, not one of ours.
+    options = DEFAULT if Path(path).is_dir() else options
+    found = load_predictions(file, class_names=class_names, keep=keep, options=options)
     if split is None:
         return found
     splits = np.array([]) if found.splits is None else np.asarray(found.splits)
@@ -56,14 +60,18 @@ def load_classifier(
 
 
 def load_classifiers(
-    paths: Iterable[str], *, class_names: Sequence[str] | None = None, keep: int = DEFAULT_KEEP
+    paths: Iterable[str],
+    *,
+    class_names: Sequence[str] | None = None,
+    keep: int = DEFAULT_KEEP,
+    options: ReadOptions = DEFAULT,
 ) -> dict[str, Predictions]:
     """Read several classifiers, called by their folder, file or array; all get the first one's class order.
 
     Args:
         paths: result folders, prediction files, and NPZ files of many classifiers (see `load_many`).
         class_names: the K class names in index order, where the files do not say them.
-        keep: as in `confemb.load_predictions`.
+        keep, options: as in `confemb.load_predictions`.
 
     Raises:
         ConfembError: a file that cannot be read, two classifiers of one name, or classes that are not the same.
@@ -75,7 +83,8 @@ def load_classifiers(
         else:
             # Where the classes are known already, their order is taken over.
             known = next(iter(found.values())).class_names if found and class_names is None else class_names
-            read = {Path(path).stem: load_classifier(path, class_names=known, keep=keep)}
+            alike = options if class_names is not None or known is None else named_alike(known, options)
+            read = {Path(path).stem: load_classifier(path, class_names=known, keep=keep, options=alike)}
         for name, predictions in read.items():
             if name in found:
                 raise ConfembError(f"two classifiers are called {name!r}: rename the file or folder {path}.")

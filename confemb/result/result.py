@@ -3,11 +3,8 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from confemb.analysis.compute import compute_analysis
 from confemb.analysis.derived import Analysis, analyse
@@ -15,7 +12,9 @@ from confemb.analysis.options import AnalysisOptions
 from confemb.analysis.record import AnalysisRecord
 from confemb.embedders.options import DEFAULT_EMBEDDER, EmbedderOptions
 from confemb.records.pairs import PairCounts, count_pairs
-from confemb.records.predictions import Predictions, predictions_from_scores
+from confemb.records.prediction_files import classes_to_keep
+from confemb.records.predictions import Predictions
+from confemb.records.predictions_from import PredictionKind, predictions_from
 from confemb.records.similarity import SimilarityMatrix
 from confemb.result.folder import read_analysis, save_analysis, writing
 from confemb.stats.count_replicates import CountedResampling
@@ -94,33 +93,36 @@ class Result(AnalysisRecord):
 
 
 def analyze(
-    labels: Any,
+    y_true: Any,
     scores_or_classes: Any,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: Any = None,
     k: int | None = None,
+    kind: PredictionKind | None = None,
     options: AnalysisOptions | None = None,
     source: dict[str, Any] | None = None,
     display: Display | None = None,
 ) -> Result:
-    """Return how a classifier sees its classes, from its predictions.
+    """Return how a classifier sees its classes, from true classes and what it predicted.
+
+    Both may be lists, NumPy arrays, pandas or Polars frames, PyTorch or JAX arrays; what the second holds is seen from
+    its shape and values, see `confemb.predictions_from`.
 
     Args:
-        labels: (N,) true classes.
-        scores_or_classes: (N, K) probabilities of the classes.
-        class_names: the K names, in the order of the columns.
-        k: how many of each item's most probable classes are paired with its true one; None: 3, or K where that is less.
-        options: how to count, embed and measure; by default as `confemb embed`.
+        y_true: (N,) true classes, by name or index.
+        scores_or_classes: (N, K) probabilities, (N, k) most probable classes, or (N,) predicted classes.
+        class_names: the K names in index order; None where the data say them.
+        k: how many of each item's most probable classes are paired with its true one; None: 3, or as many as there are.
+        kind: what the second argument holds, where its values do not say it: "labels", "topk", "probs" or "logits".
+        options: how to count, embed and measure; by default as `confemb embed`. `k` goes before `options.pairs.k`.
         source: facts about where the predictions come from, recorded.
         display: where progress shows.
 
     Raises:
-        ConfembError: labels and scores that do not fit each other; as `analyze_counts`.
+        ConfembError: labels and scores that do not fit each other, or that may mean two things; as `analyze_counts`.
     """
     options = options or default_options()
-    scores = np.asarray(scores_or_classes)
-    names = tuple(str(i) for i in range(scores.shape[1])) if class_names is None else tuple(class_names)
-    predictions = predictions_from_scores(scores, np.asarray(labels), names, k=min(max(k or 0, 5), scores.shape[1]))
+    predictions = predictions_from(y_true, scores_or_classes, class_names=class_names, k=classes_to_keep(k), kind=kind)
     pairs = options.pairs.model_copy(update={"k": min(3, predictions.k) if k is None else k})
     counts = count_pairs(predictions, **pairs.model_dump())
     return analyze_counts(

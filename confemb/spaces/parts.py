@@ -1,6 +1,5 @@
 """Arrays that are computed part by part: a finished part waits on disk, so that a stopped run goes on."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -41,11 +40,7 @@ class PartStore:
             if len(self._names) == 1:
                 np.save(file, arrays[self._names[0]], allow_pickle=False)
             else:
-                np.savez(file, **{name: arrays[name] for name in self._names})
-
-    def remove(self) -> None:
-        """Remove the folder with all parts."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+                np.savez(file, **{name: arrays[name] for name in self._names})  # type: ignore[arg-type]  # numpy types the keywords as its own
 
     def _file(self, part: str) -> Path:
         return self._folder / f"{part}.{'npy' if len(self._names) == 1 else 'npz'}"

@@ -109,6 +109,10 @@ class CountedResampling:
     like: PairCounts
     class_names: Sequence[str] | None = None
 
+    def whole(self) -> PairCounts:
+        """Return the pairs that are embedded."""
+        return self.like
+
     def replicate(self, number: int) -> PairCounts:
         """Return the counts of bootstrap replicate `number`, of those classes only that have pictures in it."""
         return self.replicates.replicate(number).select(

@@ -6,23 +6,28 @@ the memory needed depends on how many different pairs there are, not on how many
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from confemb.records.class_cells import positions
+from confemb.records.cell_rules import positions
+from confemb.records.indices import name_index
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import PairCounts, PairSum, count_pairs
-from confemb.records.prediction_files import check_falling, load_pairs
-from confemb.records.prediction_formats import own_names
+from confemb.records.parquet_bounds import check_row_groups
+from confemb.records.prediction_files import check_falling, load_pairs, load_predictions
+from confemb.records.prediction_tables import own_names
 from confemb.records.predictions import Predictions, check_class_names, check_k
+from confemb.records.read_options import DEFAULT, ReadOptions, named_alike
 from confemb.stats.count_replicates import CountReplicates, ReplicateSum, load_replicates
+from confemb.stats.csv_chunks import open_csv_chunks
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import MOST_UNPACKED, open_file, sha256_file
+from confemb.support.progress import Progress
 
 # So many cells of a table are held at a time.
 _CELLS = 2**22
@@ -37,7 +42,8 @@ def count_shards(
     class_names: Sequence[str] | None = None,
     weighting: Weighting = "count",
     temperature: float = 1.0,
-    progress: Callable[[str, int, int], None] | None = None,
+    options: ReadOptions = DEFAULT,
+    progress: Progress | None = None,
 ) -> PairCounts:
     """Count the pairs of all shards; their order makes no difference.
 
@@ -45,10 +51,12 @@ def count_shards(
     (`PairCounts.select`). A shard is known by the hash of its bytes, which the counts keep.
 
     Args:
-        paths: files of predictions (Parquet is streamed, CSV and NPZ are read whole), confusion matrices, or counts
-            that `PairCounts.save` wrote.
+        paths: files of predictions (Parquet and large CSV files are streamed, others are read whole), confusion
+            matrices, or counts that `PairCounts.save` wrote.
         k: how many predicted classes to pair with the true one; None: 3, or as many as the shards have.
-        class_names: the K class names in index order; None where every shard says what its classes are.
+        class_names: the K class names in index order; None where every shard says what its classes are. Tables without
+            a list of classes are added by name, the classes in sorted order where the shards differ.
+        options: how the files are to be read, as in `confemb.load_predictions`.
         weighting, temperature: as in `count_pairs`; counts that are added must have been weighted so.
         progress: called with (what, bytes done, bytes in all).
 
@@ -56,7 +64,8 @@ def count_shards(
         ConfembError: a file that cannot be read, a row that is no prediction, shards whose classes, k or weights
             differ, or a shard that is there twice, by itself or within counts; the message names the file.
     """
-    return _count_shards(paths, k, class_names, weighting, temperature, progress, None)
+    how = _How(k, weighting, temperature, options)
+    return _count_shards(paths, class_names, how, progress, None)
 
 
 def held_replicates(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[int, int]]:
@@ -75,13 +84,21 @@ def common_replicates(held: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return (number, seed) if {seed} == {other for _, other in held} else (0, 0)
 
 
+@dataclass(frozen=True)
+class _How:
+    """How shards are counted."""
+
+    k: int | None
+    weighting: Weighting
+    temperature: float
+    options: ReadOptions
+
+
 def _count_shards(
     paths: Sequence[str | os.PathLike[str]],
-    k: int | None,
     class_names: Sequence[str] | None,
-    weighting: Weighting,
-    temperature: float,
-    progress: Callable[[str, int, int], None] | None,
+    how: _How,
+    progress: Progress | None,
     drawn: ReplicateSum | None,
 ) -> PairCounts:
     files = [Path(path) for path in paths]
@@ -103,16 +120,32 @@ def _count_shards(
         shards[shard] = file
     found = PairSum()
     names = None if class_names is None else tuple(check_class_names(class_names))
+    if names is None and len(files) > 1 and (names := _common_names(files, how)) is not None:
+        how = replace(how, options=named_alike(names, how.options))
     for (shard, file), size in zip(shards.items(), sizes, strict=True):
         step(file.name, 0)
         with _naming(file):
-            counts = _count(file, k, names, weighting, temperature, drawn, lambda part: step(file.name, part * size))  # noqa: B023
+            counts = _count(file, names, how, drawn, lambda part: step(file.name, part * size))  # noqa: B023
             found.add(counts if counts.shards else replace(counts, shards=(shard,)))
         done += size
     return found.counts()
 
 
-def count_replicates(
+def _common_names(files: Sequence[Path], how: _How) -> tuple[str, ...] | None:
+    """Return the classes of tables that do not list theirs, and name different ones or in another order; else None."""
+    if any(_is_parquet(file) or file.suffix.lower() == ".npz" for file in files):
+        return None
+    found = []
+    for file in files:
+        with _naming(file):
+            found.append(load_pairs(file, k=1, missing_classes="keep", options=how.options)[0].class_names)
+    if len(set(found)) == 1:
+        return None
+    names = {name for own in found for name in own}
+    return tuple(sorted(names, key=int if all(map(str.isdecimal, names)) else str))
+
+
+def count_replicates(  # noqa: PLR0913 - those of `count_shards`, and how many replicates of which seed
     paths: Sequence[str | os.PathLike[str]],
     *,
     replicates: int,
@@ -121,7 +154,8 @@ def count_replicates(
     class_names: Sequence[str] | None = None,
     weighting: Weighting = "count",
     temperature: float = 1.0,
-    progress: Callable[[str, int, int], None] | None = None,
+    options: ReadOptions = DEFAULT,
+    progress: Progress | None = None,
 ) -> CountReplicates:
     """Count as `count_shards`, and count bootstrap replicates of the pictures in the same pass.
 
@@ -129,28 +163,30 @@ def count_replicates(
         paths: as in `count_shards`; every picture needs an id, and counts need as many replicates of the same seed.
         replicates: how many.
         seed: other seeds draw other replicates; `confemb.PictureResampling` draws the same with the same.
-        k, class_names, weighting, temperature, progress: as in `count_shards`.
+        k, class_names, weighting, temperature, options, progress: as in `count_shards`.
 
     Raises:
         ConfembError: as `count_shards`, and for pictures without ids, confusion matrices, and counts without these
             replicates.
     """
     drawn = ReplicateSum(replicates, seed=seed)
-    counts = _count_shards(paths, k, class_names, weighting, temperature, progress, drawn)
+    counts = _count_shards(paths, class_names, _How(k, weighting, temperature, options), progress, drawn)
     return drawn.of(counts)
 
 
 def _count(
     file: Path,
-    k: int | None,
     class_names: tuple[str, ...] | None,
-    weighting: Weighting,
-    temperature: float,
+    how: _How,
     drawn: ReplicateSum | None,
     progress: Callable[[float], None],
 ) -> PairCounts:
     """Return the counts of one shard, and add its replicates to those that are drawn."""
+    chunks: Iterable[tuple[Predictions, float]] | None = None
+    k, weighting, temperature = how.k, how.weighting, how.temperature
     if not _is_parquet(file):
+        chunks = open_csv_chunks(file, lambda few: load_predictions(few, class_names=class_names, options=how.options))
+    if chunks is None and not _is_parquet(file):
         counts, whole = load_pairs(
             file,
             class_names=class_names,
@@ -158,6 +194,7 @@ def _count(
             missing_classes="keep",
             weighting=weighting,
             temperature=temperature,
+            options=how.options,
         )
         if drawn is not None and whole is not None:
             drawn.add(whole, k=counts.k, weighting=weighting, temperature=temperature)
@@ -167,28 +204,31 @@ def _count(
     found = PairSum()
     rows = 0
     columns = {"probabilities": weighting == "probability", "ids": drawn is not None}
-    for predictions, all_rows in _stream(file, k, class_names, **columns):
+    for predictions, done in _stream(file, k, class_names, **columns) if chunks is None else chunks:
+        kept = predictions.k if chunks is None else min(_USUAL_K, predictions.k) if k is None else k
         with _from_row(rows):
+            if predictions.top_probs is not None:
+                check_falling(predictions.top_probs)
             found.add(
                 count_pairs(
                     predictions,
-                    k=predictions.k,
+                    k=kept,
                     missing_classes="keep",
                     weighting=weighting,
                     temperature=temperature,
                 )
             )
             if drawn is not None:
-                drawn.add(predictions, k=predictions.k, weighting=weighting, temperature=temperature)
+                drawn.add(predictions, k=kept, weighting=weighting, temperature=temperature)
         rows += len(predictions)
-        progress(rows / all_rows)
+        progress(done)
     return found.counts()
 
 
 def _stream(  # noqa: C901 - one pass over a file; to be one reader with that of `prediction_formats`
     file: Path, k: int | None, class_names: tuple[str, ...] | None, *, probabilities: bool, ids: bool
-) -> Iterator[tuple[Predictions, int]]:
-    """Yield a Parquet file's predictions, some rows at a time, and how many rows there are in all.
+) -> Iterator[tuple[Predictions, float]]:
+    """Yield a Parquet file's predictions, some rows at a time, and which share of the rows has been read.
 
     Columns that are not needed are not read. So it is not known which rows are of one picture, unless `ids` are asked
     for, and not looked at whether they agree.
@@ -217,12 +257,14 @@ def _stream(  # noqa: C901 - one pass over a file; to be one reader with that of
         further = ["weight", "id", "split"] if ids else ["weight"]
         wanted += [name for name in further if name in schema.names]
         texts = [name for name in named if not pa.types.is_integer(schema.field(name).type)]
-        index = {name: i for i, name in enumerate(own or names)}
+        index = name_index(own or names)
         cells = [_Cells(name, index) for name in named]
         options = {"read_dictionary": texts, "buffer_size": 2**20, "pre_buffer": False}
         with open_file(file) as content, pq.ParquetFile(content, **options) as opened:
+            check_row_groups(opened.metadata, wanted, file.stat().st_size, together=False)
             start = 0
-            for batch in opened.iter_batches(max(1, _CELLS // len(wanted)), columns=wanted):
+            # A thread of Arrow's that holds the Python file while the interpreter ends would abort the process.
+            for batch in opened.iter_batches(max(1, _CELLS // len(wanted)), columns=wanted, use_threads=False):
                 if not len(batch):
                     continue
                 # A damaged file may refer to values that are not there, or hold texts that are none.
@@ -246,8 +288,8 @@ def _stream(  # noqa: C901 - one pass over a file; to be one reader with that of
                         *(_texts(batch[name]) if name in wanted else None for name in ("id", "split")),
                         weights=batch["weight"].to_numpy() if "weight" in wanted else None,
                     )
-                yield predictions, all_rows
                 start += len(batch)
+                yield predictions, start / all_rows
             if start == 0:
                 raise ConfembError("there are no predictions: give at least one row.")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

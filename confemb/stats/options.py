@@ -12,7 +12,8 @@ class UncertaintyOptions(Section):
 
     `pictures` are bootstrap replicates of the pictures (default: 200; 20 with an embedder that depends on its seed,
     which is run twice on each), `split_halves` random splits into halves for the reliability (10; 5), and
-    `dimension_splits` those on which dimensions are tried (5; 3, and 0 beyond 30 classes).
+    `dimension_splits` those on which dimensions are tried (5; 3, and 0 beyond 30 classes). Beyond 2,000 classes all
+    three are 0 by default: measuring them would take hours.
     """
 
     pictures: Annotated[int, Field(ge=0)] | None = None

@@ -1,7 +1,6 @@
 """How much of a result is chance: measures intervals over pictures and reliability, keeps both in files."""
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,9 +9,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from confemb.embedders import Embedder
 from confemb.records.embedding import EmbeddingRuns, cosines
+from confemb.records.indices import pair_indices
 from confemb.stats.bootstrap import Resampling, replicate_cosines, runs_of
 from confemb.stats.groups import two_values
 from confemb.stats.intervals import SOURCES, SimilarityInterval, Source, Spread, load_intervals, save_intervals
+from confemb.stats.posterior import PosteriorResampling, Tails
 from confemb.stats.reliability import (
     NeighbourOverlap,
     Reliability,
@@ -23,9 +24,10 @@ from confemb.stats.reliability import (
     split_half,
     top_neighbours,
 )
-from confemb.stats.seeds import RunSummary, summarise_runs
+from confemb.stats.seeds import RunSummary, pair_square, summarise_runs
 from confemb.support.errors import ConfembError
 from confemb.support.files import read_bytes, write_json
+from confemb.support.progress import Progress, Steps
 
 INTERVALS = "similarity_intervals.npz"
 RELIABILITY = "reliability.json"
@@ -36,8 +38,12 @@ UNCERTAINTY_FILES = (INTERVALS, RELIABILITY)
 _PICTURES = {"deterministic": 200, "seeded": 20}
 _SPLIT_HALVES = {"deterministic": 10, "seeded": 5}
 _DIMENSION_SPLITS = {"deterministic": 5, "seeded": 3}
+# Of fewer replicates the outermost 5 % are one or two, and the spread of all says more.
+FEWEST_FOR_PERCENTILES = 60
 # Beyond, trying dimensions with a seeded embedder would take longer than all else together.
 _MOST_CLASSES_FOR_SEEDED_DIMENSIONS = 30
+# A replicate of 2,000 classes takes some 5 s, and each takes eight times as long for twice as many.
+MOST_CLASSES_MEASURED = 2_000
 
 
 @dataclass(frozen=True)
@@ -71,9 +77,14 @@ def choose_effort(
     """Fill in what was not chosen (None), by what the embedder costs.
 
     For a deterministic embedder 200 replicates, 10 and 5 splits; for a seeded one 20 replicates of two runs, 5 and 3
-    splits, and beyond 30 classes no search for a dimension.
+    splits, and beyond 30 classes no search for a dimension. Beyond `MOST_CLASSES_MEASURED` classes nothing is measured
+    unless it was chosen.
     """
     kind = "deterministic" if runs_of(embedder) == 1 else "seeded"
+    if classes > MOST_CLASSES_MEASURED:
+        pictures, split_halves, dimension_splits = (
+            0 if chosen is None else chosen for chosen in (pictures, split_halves, dimension_splits)
+        )
     if dimension_splits is None and kind == "seeded" and classes > _MOST_CLASSES_FOR_SEEDED_DIMENSIONS:
         dimension_splits = 0
     return Effort(
@@ -141,7 +152,7 @@ def measure_uncertainty(
     effort: Effort,
     *,
     seed: int,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Uncertainty:
     """Draw the pictures anew in every way asked for, embed what was drawn, and say how far the similarities move.
 
@@ -161,7 +172,7 @@ def measure_uncertainty(
     """
     names = runs.class_names
 
-    def step(what: str) -> Callable[[int, int], None]:
+    def step(what: str) -> Steps:
         return lambda done, total: None if progress is None else progress(what, done, total)
 
     overlaps = [seed_overlap(runs)]
@@ -198,12 +209,12 @@ def _over_pictures(
     replicates: int,
     *,
     seed: int,
-    progress: Callable[[int, int], None],
+    progress: Steps,
 ) -> tuple[SimilarityInterval, NeighbourOverlap | None]:
     """Return the interval over the pictures, and how many neighbours two replicates have in common."""
     names = runs.class_names
     classes = len(names)
-    upper = np.triu_indices(classes, k=1)
+    upper = pair_indices(classes)
     found = np.stack([cosines(vectors)[upper] for vectors in runs.vectors]).astype(np.float32)
     middle = np.median(found, axis=0)
     basins = summarise_runs(runs).basins
@@ -215,16 +226,42 @@ def _over_pictures(
         found = found[list(basins.runs[0])]
     top = neighbours_shown(classes)
     spread = Spread(len(upper[0]))
+    tails = None
     if runs_of(embedder) > 1:
         spread.add_seeds(found)
+    else:
+        tails = Tails(len(upper[0]), replicates)
     lists = []
-    for values in replicate_cosines(resampling, embedder, names, replicates=replicates, seed=seed, progress=progress):
+    drawn = PosteriorResampling(resampling, seed)
+    for values in replicate_cosines(drawn, embedder, names, replicates=replicates, seed=seed, progress=progress):
         if not np.isnan(values[0]).all():
             lists.append(top_neighbours(values[0], classes, top))
         if centres is not None:
             values = _of_the_first(values, centres)
         spread.add(values)
+        if tails is not None:
+            tails.add(values[0])
+    if tails is not None and replicates >= FEWEST_FOR_PERCENTILES:
+        return percentile_interval(tails, middle, names), neighbour_overlap(lists, classes, "pictures")
     return spread.interval(middle, names), neighbour_overlap(lists, classes, "pictures")
+
+
+def percentile_interval(tails: Tails, values: np.ndarray, class_names: tuple[str, ...]) -> SimilarityInterval:
+    """Return the interval of the percentiles, widened to the value found where that lies outside.
+
+    Where a cell is empty the value found may be the least there is, and all replicates lie above it.
+
+    Args:
+        tails: of all replicates.
+        values: (P,) the similarities found.
+        class_names: the K classes.
+    """
+    low, high = tails.bounds()
+    low, high = np.minimum(low, values), np.maximum(high, values)
+    size = len(class_names)
+    return SimilarityInterval(
+        "pictures", pair_square(low, size), pair_square(high, size), class_names, tails.replicates
+    )
 
 
 def _of_the_first(values: np.ndarray, centres: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 
-from confemb.records.similarity import SimilarityMatrix, csv_cells
+from confemb.records.similarity import SimilarityMatrix
+from confemb.support.cells import csv_cells
 from confemb.support.errors import ConfembError, quoted_list
 from confemb.support.files import write_text
 

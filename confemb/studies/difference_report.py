@@ -1,17 +1,23 @@
 """The report on two checkpoints: which class pairs moved between them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
+from confemb.records.indices import name_index
+from confemb.records.pair_weights import Weighting
+from confemb.records.predictions import Predictions
 from confemb.reporting.pair_axes import pair_axes, pair_labels
 from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.style import MUTED, diverging_map, new_figure, shortened, shortened_apart
 from confemb.reporting.tables import Table, number, p_value
 from confemb.stats.seeds import rank_correlations
-from confemb.studies.difference import PairDifferences, significant
+from confemb.studies.difference import PairDifferences, pair_differences, significant
+from confemb.studies.models import join_pictures
+from confemb.support import settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +25,61 @@ if TYPE_CHECKING:
 MOST_PAIRS = 30
 MOST_CLASSES = 30
 CLOSER, FARTHER = "#d4701c", "#2f6ea3"
+
+
+class DifferenceOptions(settings.Section):
+    """How two classifiers are compared pair by pair.
+
+    `k` predicted classes of each item count, weighed by count or by probability; `level` is the false-discovery rate;
+    `flips` random swaps, drawn from `seed`, test what is weighed by probability. `names` is what the two are called.
+    """
+
+    k: settings.PositiveInt = 1
+    weighting: Weighting = "count"
+    level: Annotated[float, Field(ge=0, le=1)] = 0.05
+    flips: Annotated[int, Field(ge=99)] = 9999
+    seed: Annotated[int, Field(ge=0)] = 0
+    names: tuple[str, str] = ("before", "after")
+    title: str = ""
+
+
+def compare_checkpoints(
+    before: Predictions,
+    after: Predictions,
+    options: DifferenceOptions | None = None,
+    *,
+    manifest: Mapping[str, Any] | None = None,
+) -> Study:
+    """Return which class pairs moved between two classifiers of the same items, beyond chance.
+
+    Args:
+        before, after: predictions of the same items; those that both have are compared, matched by id.
+        options: how.
+        manifest: what was run, recorded.
+
+    Raises:
+        ConfembError: predictions of different items, fewer than `k` classes for an item, or weighing by probability
+            without probabilities.
+    """
+    options = options or DifferenceOptions()
+    before, after = join_pictures([before, after])
+    differences = pair_differences(
+        before, after, k=options.k, weighting=options.weighting, flips=options.flips, seed=options.seed
+    )
+    counted = (
+        f"the share of one's {'first' if options.k == 1 else f'{options.k} first'} predictions that name the other"
+    )
+    return difference_study(
+        differences,
+        names=options.names,
+        accuracies=(before.accuracy, after.accuracy),
+        measure=counted
+        if options.weighting == "count"
+        else "the mean probability that one's pictures give to the other",
+        level=options.level,
+        title=options.title or f"What changed from {options.names[0]} to {options.names[1]}",
+        manifest=manifest or {},
+    )
 
 
 def difference_study(
@@ -145,7 +206,7 @@ def difference_heatmap(found: PairDifferences, frame: pd.DataFrame, level: float
     size = len(found.class_names)
     values = np.full((size, size), np.nan)
     values[found.rows, found.columns] = values[found.columns, found.rows] = found.difference
-    index = {name: i for i, name in enumerate(found.class_names)}
+    index = name_index(found.class_names)
     most = float(np.abs(found.difference).max()) or 1.0
     side = max(size * 0.34 + 1.6, 3.6)
     figure = new_figure(side + 0.9, side)

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from confemb.embedders import Embedder, embed_runs
 from confemb.embedders.counts import count_similarity
+from confemb.records.indices import pair_indices
 from confemb.records.pairs import PairCounts
 from confemb.records.predictions import Predictions
 from confemb.records.similarity import SimilarityMatrix
 from confemb.stats.seeds import RunSummary, rank_correlations, summarise_runs
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,7 @@ def form(
     embedder: Embedder,
     seeds: Sequence[int],
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Formation:
     """Embed the classes after each epoch.
 
@@ -87,23 +90,67 @@ def form(
     Raises:
         ConfembError: fewer than two epochs, or a class that can get no vector.
     """
-    if len(predictions) < 2:
+    counted = {epoch: _Counted(one, count) for epoch, one in predictions.items()}
+    return form_counts(counted, embedder, seeds, progress=progress)
+
+
+class CountedEpoch(Protocol):
+    """What is known of one epoch: its pairs, and how many predictions were right."""
+
+    def counts(self) -> PairCounts:
+        """Return its pairs."""
+        ...
+
+    def accuracy(self) -> dict[str, float]:
+        """Return split -> share of right predictions."""
+        ...
+
+
+def form_counts(
+    epochs: Mapping[int, CountedEpoch],
+    embedder: Embedder,
+    seeds: Sequence[int],
+    *,
+    progress: Steps | None = None,
+) -> Formation:
+    """Embed the classes after each epoch, of which only the pairs are known.
+
+    Args:
+        epochs: epoch -> its pairs, all of the same classes.
+        embedder, seeds, progress: as in `form`.
+
+    Raises:
+        ConfembError: as `form`.
+    """
+    if len(epochs) < 2:
         raise ConfembError("one epoch shows nothing form; keep at least one epoch before the last.")
-    found = []
-    for epoch, one in sorted(predictions.items()):
-        counts = count(one)
+    formed: list[Epoch] = []
+    for epoch, one in sorted(epochs.items()):
+        counts = one.counts()
         runs = summarise_runs(embed_runs(embedder, counts, seeds))
-        found.append(Epoch(epoch, _accuracy(one), runs, count_similarity(counts)))
+        formed.append(Epoch(epoch, one.accuracy(), runs, count_similarity(counts)))
         if progress is not None:
-            progress(len(found), len(predictions))
-    names = found[0].similarity.class_names
-    upper = np.triu_indices(len(names), k=1)
+            progress(len(formed), len(epochs))
+    names = formed[0].similarity.class_names
+    upper = pair_indices(len(names))
     return Formation(
-        tuple(found),
+        tuple(formed),
         names,
-        np.stack([one.similarity.values[upper] for one in found]),
-        np.stack([one.counts.values[upper] for one in found]),
+        np.stack([one.similarity.values[upper] for one in formed]),
+        np.stack([one.counts.values[upper] for one in formed]),
     )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    predictions: Predictions
+    count: Callable[[Predictions], PairCounts]
+
+    def counts(self) -> PairCounts:
+        return self.count(self.predictions)
+
+    def accuracy(self) -> dict[str, float]:
+        return _accuracy(self.predictions)
 
 
 def _accuracy(predictions: Predictions) -> dict[str, float]:

@@ -13,6 +13,7 @@ import numpy as np
 from confemb.embedders import Embedder, embed_runs
 from confemb.embedders.counts import count_similarity
 from confemb.records.embedding import ClassEmbedding
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import PairCounts, SelfPairs
 from confemb.records.predictions import Predictions
@@ -21,13 +22,19 @@ from confemb.stats.bootstrap import PictureResampling
 from confemb.stats.seeds import group_of, rank_correlations
 from confemb.support.errors import ConfembError, quoted_list
 
+# Below this correlation between halves nothing is taken out: in simulations (10 classes, 100 to 1,000 pictures each)
+# the corrected agreement scattered by 0.03 to 0.06 about the truth at 0.7 and more, by 0.17 at 0.43, by 0.47 at 0.26.
+LEAST_RELIABILITY = 0.5
+# The pictures are left out in so many groups, one after the other, for the standard error of a corrected agreement.
+JACKKNIFE_GROUPS = 10
+
 # What is compared: turns pair counts into the (P,) similarities of the class pairs, in upper-triangle order.
 Measure = Callable[[PairCounts], np.ndarray]
 
 
 def counts_measure(counts: PairCounts) -> np.ndarray:
     """Measure by the plain baseline: the (P,) symmetrised shares, see `count_similarity`."""
-    return count_similarity(counts).values[np.triu_indices(len(counts.class_names), k=1)]
+    return count_similarity(counts).values[pair_indices(len(counts.class_names))]
 
 
 def embedding_measure(embedder: Embedder, seeds: Sequence[int]) -> Measure:
@@ -35,7 +42,7 @@ def embedding_measure(embedder: Embedder, seeds: Sequence[int]) -> Measure:
 
     def measure(counts: PairCounts) -> np.ndarray:
         runs = embed_runs(embedder, counts, seeds)
-        return runs.cosines().mean(axis=0, dtype=np.float64)[np.triu_indices(len(runs.class_names), k=1)]
+        return runs.cosines().mean(axis=0, dtype=np.float64)[pair_indices(len(runs.class_names))]
 
     return measure
 
@@ -67,7 +74,7 @@ def join_pictures(classifiers: Sequence[Predictions]) -> list[Predictions]:
         assert one.ids is not None
         columns = (one.splits, one.ids) if with_splits and one.splits is not None else (one.ids,)
         keys = list(zip(*columns, strict=True))
-        found = {key: row for row, key in enumerate(keys)}
+        found = name_index(keys)
         if len(found) < len(keys) and one.weights is not None:
             raise ConfembError(f"predictions {i + 1} are of pictures of several classes; give one class for each.")
         if len(found) < len(keys):
@@ -94,11 +101,13 @@ class SplitHalves:
             other, mean over the splits.
         across: (M, M) the same between two classifiers, never over the same pictures; the diagonal is `reliability`.
         splits: how many times the pictures were halved.
+        errors: (M, M) the standard error of `corrected` over pictures, see `jackknife_errors`; None: not measured.
     """
 
     reliability: np.ndarray
     across: np.ndarray
     splits: int
+    errors: np.ndarray | None = None
 
     @property
     def whole_reliability(self) -> np.ndarray:
@@ -109,10 +118,74 @@ class SplitHalves:
     def corrected(self) -> np.ndarray:
         """(M, M) the agreement between classifiers with the noise of the pictures taken out.
 
-        `across` disattenuated by the reliabilities. Classifiers that saw the same pictures share the noise of these
-        pictures too, and would seem to agree on it; the halves share none.
+        `across` disattenuated by the reliabilities, at most 1; NaN where one of the two has a reliability between
+        halves below `LEAST_RELIABILITY`: what is divided by is then noise itself. Classifiers that saw the same
+        pictures share the noise of these pictures too, and would seem to agree on it; the halves share none.
         """
-        return disattenuate(self.across, self.reliability)
+        known = np.where(self.reliability >= LEAST_RELIABILITY, self.reliability, np.nan)
+        return np.clip(disattenuate(self.across, known), -1.0, 1.0)
+
+    def interval(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the (M, M) bounds of 95 % about `corrected` over pictures, within -1 and 1; None if not measured.
+
+        Student's t with as many degrees of freedom as groups less one. In simulations with known truth (10 classes,
+        reliabilities between halves from 0.5 to 0.8; 40 draws each) they held the true agreement in 98 to 100 %.
+        """
+        if self.errors is None:
+            return None
+        from scipy import stats
+
+        known = np.where(self.reliability >= LEAST_RELIABILITY, self.reliability, np.nan)
+        middle, half = disattenuate(self.across, known), stats.t.ppf(0.975, JACKKNIFE_GROUPS - 1) * self.errors
+        return np.clip(middle - half, -1.0, 1.0), np.clip(middle + half, -1.0, 1.0)
+
+
+def jackknife_errors(
+    classifiers: Sequence[Predictions],
+    measure: Measure,
+    *,
+    k: int,
+    self_pairs: SelfPairs = "keep",
+    weighting: Weighting = "count",
+    temperature: float = 1.0,
+    splits: int = 5,
+    seed: int = 0,
+) -> np.ndarray:
+    """Return (M, M) the standard error of `SplitHalves.corrected` over pictures, by the delete-a-group jackknife.
+
+    A tenth of each class's pictures is left out at a time, all else is done as on the whole (Kott 2001, "The delete-a-
+    group jackknife"). The same random halves each time: what they add to the noise cancels.
+
+    Args:
+        classifiers, measure, k, self_pairs, weighting, temperature, seed: as in `split_halves`.
+        splits: how many times the pictures are halved each time.
+
+    Returns:
+        NaN where, without one of the groups, a class has no two pictures or a reliability is not above 0.
+    """
+    labels = classifiers[0].labels
+    mixed = np.random.default_rng([seed, JACKKNIFE_GROUPS]).permutation(len(labels))
+    group = np.empty(len(labels), np.int64)
+    # Within each class in turn, so that each group holds the same share of every class.
+    group[mixed[np.argsort(labels[mixed], kind="stable")]] = np.arange(len(labels)) % JACKKNIFE_GROUPS
+    options = {"k": k, "self_pairs": self_pairs, "weighting": weighting, "temperature": temperature}
+    values = []
+    for left_out in range(JACKKNIFE_GROUPS):
+        kept = np.flatnonzero(group != left_out)
+        try:
+            halves = split_halves(
+                [one.where(kept) for one in classifiers],
+                measure,
+                **options,  # type: ignore[arg-type]
+                splits=splits,
+                seed=seed,
+            )
+        except ConfembError:
+            return np.full((len(classifiers), len(classifiers)), np.nan)
+        values.append(disattenuate(halves.across, halves.reliability))
+    stacked = np.stack(values)
+    share = (JACKKNIFE_GROUPS - 1) / JACKKNIFE_GROUPS
+    return np.asarray(np.sqrt(share * ((stacked - stacked.mean(axis=0)) ** 2).sum(axis=0)))
 
 
 def split_halves(
@@ -194,7 +267,7 @@ def family_p_value(
         pairs both within and across.
     """
     member = group_of(agreement.class_names, families)
-    rows, columns = np.triu_indices(len(member), k=1)
+    rows, columns = pair_indices(len(member))
     values = agreement.values[rows, columns]
 
     def excess(dealt: np.ndarray) -> float:
@@ -243,7 +316,7 @@ def procrustes(a: ClassEmbedding, b: ClassEmbedding) -> Procrustes:
 
     if set(a.class_names) != set(b.class_names):
         raise ConfembError("the two embeddings are not of the same classes.")
-    index = {name: i for i, name in enumerate(b.class_names)}
+    index = name_index(b.class_names)
     dim = max(a.vectors.shape[1], b.vectors.shape[1])
     target, source = (
         np.pad(vectors, ((0, 0), (0, dim - vectors.shape[1])))

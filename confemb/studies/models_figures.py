@@ -1,5 +1,6 @@
 """Figures of how alike several classifiers are: the matrix with its tree, and the map; families by colour."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,14 +30,19 @@ def agreement_figure(
     side = 3.2 + 0.11 * len(order)
     figure = new_figure(side + 0.4, side)
     tree_axes, axes = figure.subplots(1, 2, width_ratios=(1, 6))
-    dendrogram(
-        seriation.tree,
-        orientation="left",
-        no_labels=True,
-        ax=tree_axes,
-        color_threshold=0,
-        above_threshold_color=MUTED,
-    )
+    with warnings.catch_warnings():
+        # Of classifiers that agree fully the tree has no height; it is given one below.
+        warnings.filterwarnings("ignore", message="Attempting to set identical")
+        dendrogram(
+            seriation.tree,
+            orientation="left",
+            no_labels=True,
+            ax=tree_axes,
+            color_threshold=0,
+            above_threshold_color=MUTED,
+        )
+    if not seriation.tree[:, 2].any():
+        tree_axes.set_xlim(1, 0)
     for lines in tree_axes.collections:
         lines.set_linewidth(0.8)
     tree_axes.invert_yaxis()

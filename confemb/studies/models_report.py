@@ -1,7 +1,7 @@
 """The report on several classifiers: how alike they see the same classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 
 from confemb.embedders import Embedder
 from confemb.records.embedding import ClassEmbedding
+from confemb.records.indices import pair_indices
 from confemb.records.options import PairOptions
 from confemb.records.pairs import count_pairs
 from confemb.records.predictions import Predictions
@@ -17,20 +18,24 @@ from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.tables import Table, decimals_of, frame_table, number
 from confemb.stats.seeds import group_of, group_separation, nearest_in_group, rank_correlations
 from confemb.studies.models import (
+    LEAST_RELIABILITY,
     Measure,
     SplitHalves,
     counts_measure,
     embedding_measure,
     family_p_value,
+    jackknife_errors,
     procrustes,
     procrustes_disparities,
     split_halves,
 )
 from confemb.studies.models_figures import agreement_figure, models_map
-from confemb.support.errors import ConfembError
+from confemb.support.errors import ConfembError, quoted_list
 
 MOST_CLASSES = 20
 MOST_TURNED_DIMENSIONS = 200
+# With more classes there are so many pairs that the interval is narrow, and ten times the halves take very long.
+MOST_CLASSES_WITH_ERRORS = 100
 NEAREST = 3
 
 
@@ -77,8 +82,11 @@ class ModelComparison:
         return SimilarityMatrix(rank_correlations(measured.values), tuple(self.classifiers))
 
     def corrected(self, measured: Measured) -> SimilarityMatrix | None:
-        """Return the same with the noise of the pictures taken out; None where it was not halved or is all noise."""
-        if measured.halves is None or not (measured.halves.reliability > 0).all():
+        """Return the same with the noise of the pictures taken out; None where no pair can be corrected.
+
+        Classifiers that are not reliable enough have NaN with all others, see `SplitHalves.corrected`.
+        """
+        if measured.halves is None or (measured.halves.reliability >= LEAST_RELIABILITY).sum() < 2:
             return None
         return SimilarityMatrix(measured.halves.corrected, tuple(self.classifiers))
 
@@ -124,6 +132,9 @@ def compare_models(
     for name, measure in measures:
         halved = splits > 0 and (measure is counts_measure or getattr(embedder, "deterministic", False))
         halves = split_halves(every, measure, **counting, splits=splits, seed=seeds[0]) if halved else None
+        if halves is not None and len(counts[0].class_names) <= MOST_CLASSES_WITH_ERRORS:
+            errors = jackknife_errors(every, measure, **counting, splits=min(splits, 5), seed=seeds[0])
+            halves = replace(halves, errors=errors)
         measured.append(Measured(name, np.stack([measure(one) for one in counts]), halves))
         _check_order(measured[-1], list(classifiers))
     embeddings = None if embedder is None else [embedder.embed(one, seed=seeds[0]) for one in counts]
@@ -234,7 +245,8 @@ def _agreement_note(found: ModelComparison) -> str:
     if any(one.halves is not None for one in found.measured):
         parts.append(
             "Pictures' noise out: the agreement from one half of the pictures to the other, over the root of both "
-            "classifiers' own (disattenuated, Spearman 1904); by chance it may come out a little above 1."
+            "classifiers' own (disattenuated, Spearman 1904), at most 1; only between classifiers whose own agreement "
+            f"between halves is {LEAST_RELIABILITY} or more: below, the quotient is noise."
         )
     return " ".join(parts)
 
@@ -266,23 +278,38 @@ def agreement_frame(found: ModelComparison) -> pd.DataFrame:
         for kind, agreement in kinds:
             if agreement is None:
                 continue
-            pairs = agreement.values[np.triu_indices(len(agreement.class_names), k=1)]
+            agreement = _known_part(agreement)
+            pairs = agreement.values[pair_indices(len(agreement.class_names))]
             row: dict[str, Any] = {"measure": measured.name, "agreement": kind, "median": np.median(pairs)}
             row |= {"lowest": pairs.min(), "highest": pairs.max()}
-            if any(len(members) > 1 for members in found.families.values()):
-                separation = group_separation(agreement, found.families)
-                kin = nearest_in_group(agreement, found.families)
+            families = _families_of(agreement, found.families)
+            if any(len(members) > 1 for members in families.values()):
+                separation = group_separation(agreement, families)
+                kin = nearest_in_group(agreement, families)
                 row |= {"within families": separation.within_all, "across": separation.across}
-                row["p"] = family_p_value(agreement, found.families)
+                row["p"] = family_p_value(agreement, families)
                 row |= {"most alike is of the family": kin.share, "by chance": kin.chance}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
+def _known_part(agreement: SimilarityMatrix) -> SimilarityMatrix:
+    """Return the agreement of those classifiers only that are reliable enough to be corrected."""
+    known = (~np.isnan(agreement.values)).sum(axis=1) > 1
+    return agreement.restricted_to(tuple(np.array(agreement.class_names, dtype=object)[known].tolist()))
+
+
+def _families_of(agreement: SimilarityMatrix, families: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the families with those classifiers only that the agreement knows."""
+    known = set(agreement.class_names)
+    kept = {family: [name for name in members if name in known] for family, members in families.items()}
+    return {family: members for family, members in kept.items() if members}
+
+
 def nearest_frame(found: ModelComparison) -> pd.DataFrame:
     """Return for each class its nearest ones by the classifiers' mean, and how many have the same nearest."""
     names = np.array(found.class_names, dtype=object)
-    upper = np.triu_indices(len(names), k=1)
+    upper = pair_indices(len(names))
 
     def square(values: np.ndarray) -> np.ndarray:
         full = np.full((len(names), len(names)), -np.inf)
@@ -316,7 +343,7 @@ def _nearest_section(nearest: pd.DataFrame, measure: str) -> Section:
 def _findings(found: ModelComparison, raw: SimilarityMatrix, nearest: pd.DataFrame) -> list[str]:
     names = raw.class_names
     first = found.measured[0]
-    rows, columns = np.triu_indices(len(names), k=1)
+    rows, columns = pair_indices(len(names))
     pairs = raw.values[rows, columns]
     best, worst = int(pairs.argmax()), int(pairs.argmin())
     out = [
@@ -328,20 +355,44 @@ def _findings(found: ModelComparison, raw: SimilarityMatrix, nearest: pd.DataFra
             f"Most alike are {names[rows[best]]} and {names[columns[best]]} ({number(pairs[best])}), least alike "
             f"{names[rows[worst]]} and {names[columns[worst]]} ({number(pairs[worst])})."
         )
-    corrected = found.corrected(first)
-    if corrected is not None and first.halves is not None:
-        reliability = first.halves.whole_reliability
-        middle = number(float(np.median(corrected.values[rows, columns])))
-        out.append(
-            f"With the noise of the pictures taken out they agree at {middle} (median); the "
-            f"similarities of a classifier have a reliability of {number(reliability.min())} to "
-            f"{number(reliability.max())}."
-        )
+    out += _reliability_findings(found, first)
     same = nearest["classifiers_that_agree"].to_numpy() / len(names)
     out.append(
         f"More than half of the classifiers have the same nearest class for {(same > 0.5).mean():.0%} of the "
         f"{len(nearest):,} classes, all of them for {(same == 1).mean():.0%}."
     )
+    return out
+
+
+def _reliability_findings(found: ModelComparison, first: Measured) -> list[str]:
+    """Say what the agreement is with the pictures' noise taken out, or why that cannot be said."""
+    halves = first.halves
+    if halves is None:
+        return []
+    whole, names = halves.whole_reliability, list(found.classifiers)
+    span = f"{number(float(np.nanmin(whole)))} to {number(float(np.nanmax(whole)))}"
+    told = f"the similarities of a classifier have a reliability of {span}"
+    low = np.flatnonzero(~(halves.reliability >= LEAST_RELIABILITY))
+    why = (
+        f"their own order in two halves of the pictures agrees at less than {LEAST_RELIABILITY}, and what is divided "
+        "by that is noise"
+    )
+    corrected = found.corrected(first)
+    if corrected is None:
+        return [
+            f"The noise of the pictures is not taken out of the agreement: {told}; {why}. Give more pictures, or "
+            "classifiers that make more mistakes."
+        ]
+    pairs = pair_indices(len(names))
+    values = corrected.values[pairs]
+    text = f"With the noise of the pictures taken out they agree at {number(float(np.nanmedian(values)))} (median"
+    bounds = halves.interval()
+    if bounds is not None and not np.isnan(bounds[0][pairs]).all():
+        middle = [number(float(np.nanmedian(bound[pairs]))) for bound in bounds]
+        text += f"; 95 % interval of a typical pair {middle[0]} to {middle[1]}"
+    out = [f"{text}); {told}."]
+    if len(low):
+        out.append(f"Not corrected: {quoted_list(names[i] for i in low)}; {why}.")
     return out
 
 
@@ -361,7 +412,7 @@ def _square(matrix: SimilarityMatrix) -> pd.DataFrame:
 
 
 def _disparity_table(disparities: np.ndarray, raw: SimilarityMatrix) -> Table:
-    upper = np.triu_indices(len(raw.class_names), k=1)
+    upper = pair_indices(len(raw.class_names))
     pairs = disparities[upper]
     rows = [
         [what, number(float(value), 3)]

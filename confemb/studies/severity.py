@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.predictions import Predictions
 from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, one_of, quoted_list
@@ -57,16 +58,23 @@ def severities(similarity: SimilarityMatrix, scale: Scale = "given") -> np.ndarr
             under different similarities can be compared.
 
     Raises:
-        ConfembError: another scale.
+        ConfembError: another scale; similarities above 1 taken as given.
     """
     from scipy.stats import rankdata
 
     one_of("scale", scale, *get_args(Scale))
     values = similarity.values
     if scale == "given":
+        highest = float(np.nanmax(values, initial=-np.inf))
+        if highest > 1 + 1e-6:
+            raise ConfembError(
+                f"a similarity of {highest:g} is above 1, so that 1 - similarity is below 0: divide by the "
+                "highest (by 100 "
+                "if they are percents), or take severities by rank (--scale rank)."
+            )
         found = 1.0 - values
     else:
-        upper = np.triu_indices(len(values), k=1)
+        upper = pair_indices(len(values))
         pairs = values[upper]
         ranks = np.full(len(pairs), np.nan)
         known = ~np.isnan(pairs)
@@ -158,7 +166,7 @@ def _costs_of_mistakes(
     size = len(class_names)
     if severity.shape != (size, size):
         raise ConfembError(f"severities have shape {severity.shape}; of {size} classes they must be ({size}, {size}).")
-    index = {name: i for i, name in enumerate(class_names)}
+    index = name_index(class_names)
     place = np.array([index.get(name, -1) for name in predictions.class_names])
     true, taken = place[predictions.labels], place[predictions.top_classes[:, 0]]
     known = (true >= 0) & (taken >= 0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from confemb.records.predictions import Predictions, check_indices
-from confemb.studies.dip import dip_p_value, dip_statistic
+from confemb.stats.dip import dip_p_value, dip_statistic
 from confemb.support.errors import ConfembError
 
 LEVEL = 0.95

@@ -1,5 +1,6 @@
 """The report on what a classifier's mistakes suggest: merge, split, label again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from confemb.records.predictions import Predictions
 from confemb.reporting.contact_sheet import IN_A_ROW, contact_sheet
 from confemb.reporting.study import Section, Study, StudyFigure
 from confemb.reporting.tables import Table, number, p_value
+from confemb.studies.label_precision import FIRST, PlantedPrecision, planted_precision, too_poor
 from confemb.studies.suggestions import (
     MERGE_BELOW,
     Merge,
@@ -44,6 +46,8 @@ class Suggestions:
         learned: whether the classifier has learned from these pictures; None where that is not known.
         pictures: shows pictures, or None where they cannot be had.
         manifest: what was run.
+        poor: why the classifier's mistakes suggest nothing, see `too_poor`; "" where they may.
+        planted: what is found of labels exchanged on purpose.
     """
 
     title: str
@@ -54,6 +58,8 @@ class Suggestions:
     learned: bool | None
     pictures: Pictures | None
     manifest: dict[str, Any]
+    poor: str = ""
+    planted: Sequence[PlantedPrecision] = ()
 
 
 def find_suggestions(
@@ -90,22 +96,26 @@ def find_suggestions(
         except ConfembError as error:
             return str(error)
 
+    poor = too_poor(predictions)
+    relabels = f"{poor[0].upper()}{poor[1:]}" if poor else tried(suggest_relabels)
     return Suggestions(
         title=title,
         predictions=predictions,
         merges=suggest_merges(predictions.labels, predictions.top_classes[:, 0], predictions.class_names, most=most),
         splits=tried(suggest_splits, seed=seed),
-        relabels=tried(suggest_relabels),
+        relabels=relabels,
         learned=learned,
         pictures=pictures,
         manifest=manifest,
+        poor=poor,
+        planted=() if isinstance(relabels, str) else planted_precision(predictions, seed=seed),
     )
 
 
 def suggestions_study(found: Suggestions) -> Study:
     """Return the report."""
     sections = [_merge_section(found), _split_section(found), _relabel_section(found)]
-    data = {"merge.csv": pd.DataFrame([{**vars(one), "suggested": one.suggested} for one in found.merges])}
+    data = {"merge.csv": pd.DataFrame([{**vars(one), "suggested": _merged(one, found)} for one in found.merges])}
     if not isinstance(found.splits, str):
         data["split.csv"] = pd.DataFrame(
             [
@@ -157,9 +167,15 @@ def relabel_frame(relabels: Relabels, predictions: Predictions) -> pd.DataFrame:
     )
 
 
+def _merged(one: Merge, found: Suggestions) -> bool:
+    return one.suggested and not found.poor
+
+
 def _findings(found: Suggestions) -> list[str]:
-    merges = [one for one in found.merges if one.suggested]
-    if merges:
+    merges = [one for one in found.merges if _merged(one, found)]
+    if found.poor:
+        out = [f"Merge: nothing is suggested: {found.poor}"]
+    elif merges:
         pairs = ", ".join(f"{one.class_1} with {one.class_2}" for one in merges[:5])
         more = f" and {len(merges) - 5} more" if len(merges) > 5 else ""
         out = [f"Merge: {pairs}{more}: the predictions surely carry less than half of what tells the two apart."]
@@ -181,7 +197,20 @@ def _findings(found: Suggestions) -> list[str]:
             f"Label again: {count:,} of {total:,} pictures ({count / total:.1%}, 95 % interval {low:.1%} to "
             f"{high:.1%}) are confidently predicted as another class than their label says."
         )
+        if found.planted:
+            out.append(_precision_sentence(found.planted))
     return out
+
+
+def _precision_sentence(planted: Sequence[PlantedPrecision]) -> str:
+    told = [
+        f"{one.precision:.0%} ({one.first_precision:.0%} of the first {one.first:,}) if {one.rate:.1%}"
+        for one in planted
+    ]
+    return (
+        f"Expect that most of these labels are right: at best {', '.join(told)} of all labels are wrong at random. "
+        "Real errors are harder to see: of the pictures flagged on CIFAR-10's test set about 5 % are mislabelled."
+    )
 
 
 def _merge_section(found: Suggestions) -> Section:
@@ -193,7 +222,7 @@ def _merge_section(found: Suggestions) -> Section:
             number(one.told_apart, 2),
             f"[{number(one.low, 2)}, {number(one.high, 2)}]",
             p_value(one.p_value),
-            "merge" if one.suggested else "",
+            "merge" if _merged(one, found) else "",
         ]
         for one in found.merges
     ]
@@ -264,6 +293,23 @@ def _relabel_section(found: Suggestions) -> Section:
     ]
     header = ["label", "rather", "pictures", "of the label's", "95 %"]
     table = Table("Where labels and confident predictions disagree", "", header, rows, "llrrr")
+    planted = [
+        [
+            f"{one.rate:.1%}",
+            f"{one.planted:,}",
+            f"{one.flagged:,}",
+            f"{one.precision:.0%}",
+            f"{one.first_precision:.0%}",
+            f"{one.recall:.0%}",
+        ]
+        for one in found.planted
+    ]
+    note = (
+        "Labels exchanged at random on purpose: how many of the pictures flagged then have an exchanged label, of all "
+        f"and of the first {FIRST}, and how many of the exchanged labels are flagged. Real errors are harder to see."
+    )
+    title = "What to expect, by the share of wrong labels"
+    head = ["wrong labels", "pictures", "flagged", "wrong of these", f"of the first {FIRST}", "of the wrong, flagged"]
     figures = []
     if found.pictures is not None and len(relabels.rows):
         shown = min(SHOWN_PICTURES, len(relabels.rows))
@@ -273,7 +319,9 @@ def _relabel_section(found: Suggestions) -> Section:
         "Confident learning (Northcutt et al. 2021): the probability of another class reaches what is usual for that "
         "class's own pictures. A suspicion, not a verdict: the classifier may be wrong. All are in label_again.csv."
     )
-    return Section(heading, text, [table] if rows else [], figures)
+    tables = [table] if rows else []
+    tables += [Table(title, note, head, planted, "rrrrrr")] if planted else []
+    return Section(heading, text, tables, figures)
 
 
 def _relabel_sheet(found: Suggestions, shown: int) -> "Figure":

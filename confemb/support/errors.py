@@ -9,6 +9,8 @@ from typing import Any
 LONGEST_MESSAGE = 1500
 # Blanks, joiners and marks of direction that end where they stand: parts of names in many scripts.
 _HARMLESS = "\t\n\u00a0\u00ad\u061c\u200c\u200d\u200e\u200f\u202f\u3000"
+# Of these, what neither ends a line nor turns or hides what stands in it: blanks and joiners.
+_HARMLESS_IN_A_LINE = "\u00a0\u200c\u200d\u202f\u3000"
 # Likeness takes time in proportion to both; beyond these no near name is looked for.
 _LONGEST_NAME, _MOST_NAMES = 200, 20_000
 
@@ -22,7 +24,7 @@ class ConfembError(Exception):
 
     def __str__(self) -> str:
         """Return the sentence as one line: what cannot be printed is shown by its number, a very long middle cut."""
-        text = visible(" ".join(super().__str__().split()))
+        text = shown(" ".join(super().__str__().split()))
         if len(text) > LONGEST_MESSAGE:
             text = f"{text[: LONGEST_MESSAGE * 2 // 3]} … {text[-LONGEST_MESSAGE // 3 :]}"
         return text if text.endswith((".", "?", "!")) else f"{text}."
@@ -36,6 +38,21 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in _HARMLESS else ascii(c)[1:-1] for c in text)
+
+
+def shown(text: str) -> str:
+    r"""Show foreign text as a part of one line: as `visible`, and also line ends, tabs and marks of direction.
+
+    A name with a line end in it, "\x0a", would otherwise forge a line of what is printed.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in _HARMLESS_IN_A_LINE else _number(c) for c in text)
+
+
+def _number(character: str) -> str:
+    """Return a character's number as a Python string writes it; line ends and tabs have none of their own there."""
+    return f"\\x{ord(character):02x}" if character in "\t\n\r" else ascii(character)[1:-1]
 
 
 def repeated(names: Iterable[str]) -> list[str]:

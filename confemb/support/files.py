@@ -1,11 +1,13 @@
 """Writing files so that they appear whole or not at all, and reading them so that errors name the mend."""
 
+import contextlib
 import gzip
 import hashlib
 import io
 import json
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from confemb.support.errors import ConfembError, visible
 # What a packed file may hold unpacked, in bytes: more is taken for an attack or a mistake. The files that are read
 # here stay far below it; ImageNet's 50,000 validation pictures with all 1,000 probabilities take 200 MB.
 MOST_UNPACKED = 4 * 2**30
+
+# Files and folders that are being made: they are removed when the process is told to stop, wherever it is.
+_UNFINISHED: set[Path] = set()
 
 
 @contextmanager
@@ -34,6 +39,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     # The suffix is kept last: some writers choose their format by it.
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     make_folder(path.parent)
+    _UNFINISHED.add(temporary)
     try:
         yield temporary
         with open(temporary, "rb+") as written:
@@ -47,6 +53,29 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise ConfembError(f"cannot write {path}: {error.strerror or error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+        _UNFINISHED.discard(temporary)
+
+
+def remove_unfinished() -> None:
+    """Remove the files that `whole_file`, and the folders that `unfinished_folder`, are at, before the process ends."""
+    for path in list(_UNFINISHED):
+        with contextlib.suppress(OSError):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def unfinished_folder(path: Path) -> Iterator[Path]:
+    """Make a new folder for work that is not finished; it goes away at the end, however that comes."""
+    make_folder(path)
+    _UNFINISHED.add(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        _UNFINISHED.discard(path)
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

@@ -48,7 +48,7 @@ class Manifest:
             raise ConfembError(
                 f"cannot read the manifest: {str(error).rstrip('.')}; remove it to run every stage anew."
             ) from error
-        if not isinstance(content, dict) or not _are_stages(content.get("stages")):
+        if not isinstance(content, dict) or not _are_stages(content.get("stages")) or not _are_files(content):
             raise ConfembError(f"{path} is no confemb manifest; choose another folder, or remove it.")
         self.values = content
 
@@ -99,6 +99,14 @@ def _are_stages(stages: Any) -> bool:
         and all(is_plain(name) and Path(name).name == name != "" for name in record["files"])
         and all(isinstance(digest, str) for digest in record["files"].values())
         for record in stages.values()
+    )
+
+
+def _are_files(values: dict[str, Any]) -> bool:
+    """Tell whether the files that belong to no stage are named within the folder, each with its hash."""
+    files = values.get("written", {})
+    return isinstance(files, dict) and all(
+        is_plain(name) and name not in ("", ".") and isinstance(digest, str) for name, digest in files.items()
     )
 
 

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from confemb.support.errors import shown
+
 # Called with (what is being done, steps done, steps in all).
 Progress = Callable[[str, int, int], None]
 # Called with (steps done, steps in all), where only one thing is being done.
@@ -22,7 +24,7 @@ class Display:
         if self.enabled:
             from rich.console import Console
 
-            Console(stderr=True, highlight=False).print(text, markup=False)
+            Console(stderr=True, highlight=False).print(shown(text), markup=False)
 
     @contextmanager
     def bar(self) -> Iterator[Progress]:
@@ -44,6 +46,6 @@ class Display:
             task = progress.add_task("", total=None)
 
             def update(description: str, done: int, total: int) -> None:
-                progress.update(task, description=description, completed=done, total=total or None)
+                progress.update(task, description=shown(description), completed=done, total=total or None)
 
             yield update

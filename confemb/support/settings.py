@@ -8,7 +8,7 @@ from inspect import isclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import decode_text, is_there, read_bytes
@@ -25,6 +25,16 @@ _DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _check_name(name: str) -> str:
+    """Return an experiment's name; its result goes into a folder of that name."""
+    if not name.strip() or name in (".", "..") or any(c in "/\\" or not c.isprintable() for c in name):
+        raise ValueError("an experiment's name is a folder's: letters, digits, blanks and -_. without / or \\")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 class Section(BaseModel):

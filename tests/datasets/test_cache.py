@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
+from confemb.datasets import cache as cache_module
 from confemb.datasets.cache import ArrayCache, Contents, SplitRows, cache_root, fingerprint, scratch_folder, write_split
 from confemb.support.errors import ConfembError
 
@@ -107,7 +109,7 @@ def test_damaged_cache_is_refused_and_rebuilt(tmp_path, what, damage):
         cache.load("train")
     cache.build(contents)
     np.testing.assert_array_equal(cache.load("train").images, IMAGES)
-    assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["arrays"]
+    assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["arrays", "stamps.json"]
 
 
 def test_cache_is_made_once_and_follows_its_signature(tmp_path):
@@ -138,7 +140,7 @@ def test_failed_build_leaves_nothing_and_keeps_what_was_there(tmp_path, error):
     with pytest.raises(error):
         ArrayCache(tmp_path, "toy", name="toy", signature="new").build(make)
     assert len(old.load("train")) == 6
-    assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["arrays"]
+    assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["arrays", "stamps.json"]
 
 
 def another_process(root, making):
@@ -146,6 +148,7 @@ def another_process(root, making):
     code = f"""
 import sys, time
 import numpy as np
+from confemb.datasets import cache as cache_module
 from confemb.datasets.cache import ArrayCache, Contents, SplitRows
 
 def make(scratch):
@@ -172,7 +175,7 @@ def test_killed_build_is_swept_up(tmp_path):
     assert list((tmp_path / "toy").glob("*.part/half"))
     assert cache.info() is None
     cache.build(contents)
-    assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["arrays"]
+    assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["arrays", "stamps.json"]
 
 
 def test_two_builds_at_once_do_the_work_once(tmp_path):
@@ -196,7 +199,7 @@ def test_without_locks_the_first_to_end_wins(tmp_path, monkeypatch):
 
     second.build(make)
     np.testing.assert_array_equal(second.load("train").images, IMAGES)
-    assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["arrays"]
+    assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["arrays", "stamps.json"]
 
 
 def test_pictures_of_two_sizes_or_too_few(tmp_path):
@@ -302,3 +305,65 @@ def test_a_damaged_cache_is_none_and_is_made_again(tmp_path, name, damage):
         cache.load("train")
     cache.build(contents)
     assert {path.name: path.read_bytes() for path in cache.folder.iterdir()} == sound
+
+
+def _built(root):
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (6, 4, 4, 3)).astype(np.uint8)
+    rows = SplitRows(np.arange(6, dtype=np.int32) % 2, [f"p{i}" for i in range(6)], list(pictures))
+    cache = ArrayCache(root, "small", name="small")
+    cache.build(lambda _: Contents(("a", "b"), {"test": rows}, "here"))
+    return cache, pictures
+
+
+def _change(path, offset, value):
+    content = bytearray(path.read_bytes())
+    content[offset] = value
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("what", ["images", "labels", "ids"])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_what_was_changed_in_the_cache_is_not_loaded_under_the_old_fingerprint(tmp_path, what, hidden):
+    cache, pictures = _built(tmp_path)
+    assert np.array_equal(cache.load("test").images, pictures)
+    path = cache.folder / f"test.{what}.npy"
+    before = path.stat()
+    offset = {"images": -1, "labels": -4, "ids": -4}[what]
+    _change(path, offset, {"images": 255 - int(pictures[-1, -1, -1, -1]), "labels": 0, "ids": ord("9")}[what])
+    if hidden:
+        # Whoever sets the time back cannot set back the time of that.
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert cache.info() is None
+    with pytest.raises(ConfembError, match="fetch small again"):
+        cache.load("test")
+
+
+def test_a_cache_that_was_copied_or_touched_is_hashed_once(tmp_path, monkeypatch):
+    cache, pictures = _built(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    copied = ArrayCache(tmp_path / "two", "small", name="small")
+    hashed = []
+    own = cache_module.fingerprint
+    monkeypatch.setattr(cache_module, "fingerprint", lambda *given: hashed.append(1) or own(*given))
+    cache.load("test")
+    assert hashed == []
+    for _ in range(3):
+        assert np.array_equal(copied.load("test").images, pictures)
+    assert hashed == [1]
+    (copied.folder / "test.labels.npy").touch()
+    copied.load("test")
+    assert hashed == [1, 1]
+    # A cache of an earlier version has no stamps.
+    (copied.home / "stamps.json").unlink()
+    copied.load("test")
+    copied.load("test")
+    assert hashed == [1, 1, 1]
+
+
+def test_a_cache_of_other_pictures_is_not_made_good_by_its_stamps(tmp_path):
+    cache, _ = _built(tmp_path)
+    _change(cache.folder / "test.images.npy", -1, 7)
+    _change(cache.folder / "test.images.npy", -2, 9)
+    (cache.home / "stamps.json").write_text("{}")
+    assert cache.info() is None

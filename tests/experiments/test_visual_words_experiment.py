@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import confemb
 from confemb.records.imagenet import imagenet_classes
 from confemb.records.word_vectors import WordVectors
 from confemb.spaces.words.judgements import Judgements
@@ -174,7 +173,8 @@ def data(tmp_path):
 
 def test_all_of_it_on_thirty_classes(visual_words, data, tmp_path, monkeypatch):
     classes = imagenet_classes()[:CLASSES]
-    monkeypatch.setattr(confemb, "imagenet_classes", lambda: classes)
+    for module in (visual_words, visual_words.judging):
+        monkeypatch.setattr(module, "imagenet_classes", lambda: classes)
     monkeypatch.setattr(visual_words.judging, "DIM", 5)
     monkeypatch.setattr(visual_words.judging, "SEEDS", 2)
     monkeypatch.setattr(visual_words.translating, "DRAWS", 20)

@@ -115,10 +115,16 @@ def test_a_missing_file_is_named(tmp_path):
         ClassEmbedding.load(tmp_path / "none.txt")
 
 
-def test_names_that_become_one_are_refused(tmp_path):
-    with pytest.raises(ConfembError, match="'big_cat' stands twice"):
-        ClassEmbedding(np.eye(2), ("big cat", "big_cat")).save(tmp_path / "embedding.txt")
-    assert list(tmp_path.iterdir()) == []
+def test_names_that_differ_in_their_blanks_only_are_kept_apart(tmp_path):
+    from gensim.models import KeyedVectors
+
+    names = ("ice cream", "ice_cream", "big cat", "a b", "a  b", "a\u2423b")
+    path = tmp_path / "embedding.txt"
+    ClassEmbedding(np.eye(6), names).save(path)
+    words = ("ice\u2423cream", "ice_cream", "big_cat", "a\u2423b\u2423", "a\u2423\u2423b", "a\u2423b")
+    assert ClassEmbedding.load(path).class_names == words
+    read = KeyedVectors.load_word2vec_format(path)
+    assert np.array_equal(np.stack([read[word] for word in words]), np.eye(6))
 
 
 def test_runs(tmp_path):

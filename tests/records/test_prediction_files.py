@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from confemb.records.pairs import count_pairs
 from confemb.records.prediction_files import load_pairs, load_predictions, save_predictions
 from confemb.records.predictions import Predictions
+from confemb.records.read_options import ReadOptions
 from confemb.support.errors import ConfembError
 
 # A name that begins or ends with a blank would be quoted by no CSV writer, and a file's cell is text.
@@ -163,7 +164,8 @@ def test_numbers_that_are_names_are_names(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("label,top1\n1,2\n2,2\n")
     assert load_predictions(path, class_names=["2", "1"]).labels.tolist() == [1, 0]
-    assert load_predictions(path, class_names=["a", "b", "c"]).labels.tolist() == [1, 2]
+    from_0 = ReadOptions(first_index=0)
+    assert load_predictions(path, class_names=["a", "b", "c"], options=from_0).labels.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("key", ["probs", "logits"])

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confemb.records.similarity import SimilarityMatrix, neutral_cell, plain_cell
+from confemb.records.similarity import SimilarityMatrix
+from confemb.support.cells import neutral_cell, plain_cell
 
 
 @given(st.text() | st.text("'=+-@;,\t\r\n\"＝a ", max_size=12))

@@ -147,7 +147,7 @@ def test_in_memory_and_from_a_file_are_the_same(scores, tmp_path):
 
 
 def test_a_folder_of_another_kind_is_refused(result, tmp_path):
-    (tmp_path / "manifest.json").write_text('{"experiment": {}, "stages": {}}', encoding="utf-8")
+    (tmp_path / "manifest.json").write_text('{"confemb": "0.1.0", "experiment": {}, "stages": {}}', encoding="utf-8")
     with pytest.raises(ConfembError, match="holds the result of an experiment; choose another folder"):
         result.save(tmp_path)
-    assert contents(tmp_path) == {"manifest.json": b'{"experiment": {}, "stages": {}}'}
+    assert contents(tmp_path) == {"manifest.json": b'{"confemb": "0.1.0", "experiment": {}, "stages": {}}'}

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from confemb.analysis import compute
 from confemb.embedders import cooccurrence, ppmi
 from confemb.records.embedding import ClassEmbedding
 from confemb.records.pairs import pairs_from_confusions
@@ -74,7 +75,7 @@ def test_strongest_pairs():
 
 
 def test_a_result_of_many_classes(tmp_path, run, monkeypatch):
-    for module in (cooccurrence, ppmi, results):
+    for module in (cooccurrence, ppmi, compute, results):
         monkeypatch.setattr(module, "MOST_CLASSES_IN_A_TABLE", 30)
     generator = np.random.default_rng(5)
     group = np.arange(60) // 6

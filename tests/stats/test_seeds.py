@@ -99,26 +99,61 @@ def test_seeds_around_one_place_are_no_basins():
     assert found == [None] * 20
 
 
-@pytest.mark.parametrize("directions", [1, 3])
-@pytest.mark.parametrize("runs", [4, 5, 7, 10, 13, 20])
-def test_runs_of_one_kind_are_seldom_cut_in_two(runs, directions):
-    # Runs that scatter normally along one direction, the worst case, or along three.
+DRAWS = {
+    "normal": lambda generator, shape: generator.normal(size=shape),
+    "t": lambda generator, shape: generator.standard_t(2, shape),
+    "lognormal": lambda generator, shape: generator.lognormal(0.0, 1.0, shape),
+    "exponential": lambda generator, shape: generator.exponential(size=shape),
+    "even": lambda generator, shape: generator.random(shape),
+}
+
+
+def announced(draw, runs, directions, times):
+    """How often runs of one kind, scattered along some directions, are said to be two groups."""
     generator = np.random.default_rng([runs, directions])
-    values = (generator.normal(size=(runs, directions)) @ generator.normal(size=(directions, 45)) for _ in range(400))
-    cut = sum(find_basins(one, [f"c{i}" for i in range(10)]) is not None for one in values)
-    assert cut <= stats.binom.ppf(0.999, 400, 0.05 if directions == 1 else 0.03)
+    names = [f"c{i}" for i in range(10)]
+    values = (
+        DRAWS[draw](generator, (runs, directions)) @ generator.normal(size=(directions, 45)) for _ in range(times)
+    )
+    return sum(find_basins(one, names) is not None for one in values)
 
 
-@pytest.mark.parametrize("runs", [4, 5, 10, 20])
-def test_two_kinds_of_runs_are_found_however_few(runs):
-    # The places are twelve standard deviations of a run apart in each pair.
-    generator = np.random.default_rng(runs)
+@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize("runs", [4, 6, 20])
+def test_runs_of_one_kind_are_seldom_cut_in_two(runs, draw):
+    assert announced(draw, runs, 1, 100) <= (0 if runs < 6 else stats.binom.ppf(0.999, 100, 0.05))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize("directions", [1, 3])
+@pytest.mark.parametrize("runs", [5, 7, 10, 13, 20, 40])
+def test_the_level_holds_for_heavy_tails_and_skew(runs, directions, draw):
+    assert announced(draw, runs, directions, 1000) <= stats.binom.ppf(0.999, 1000, 0.05)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (5, 5), (10, 10), (14, 6)])
+def test_two_kinds_of_runs_are_found_however_few(sizes):
+    # The places are twelve standard deviations of a run apart, along one direction and in every pair.
+    generator = np.random.default_rng(sizes)
     found = 0
-    for _ in range(50):
-        values = generator.normal(size=(runs, 45))
-        values[: runs // 2] += 12
-        found += find_basins(values, [f"c{i}" for i in range(10)]) is not None
-    assert found >= 48
+    for _ in range(30):
+        direction = generator.normal(size=45)
+        values = generator.normal(size=(sum(sizes), 1)) * direction + 0.3 * generator.normal(size=(sum(sizes), 45))
+        values[: sizes[0]] += 12 * direction
+        basins = find_basins(values, [f"c{i}" for i in range(10)])
+        if basins is not None:
+            found += 1
+            assert sorted(map(len, basins.runs)) == sorted(sizes)
+    assert found >= 24
+
+
+def test_a_run_or_two_far_away_are_no_group():
+    values = np.random.default_rng(0).normal(size=(20, 45))
+    for outliers in (1, 2):
+        values[:outliers] += 50
+        basins = find_basins(values, [f"c{i}" for i in range(10)])
+        assert basins is None or min(map(len, basins.runs)) >= 3
 
 
 def test_equal_runs_are_no_basins():

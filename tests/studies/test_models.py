@@ -11,10 +11,12 @@ from confemb.records.predictions import Predictions
 from confemb.records.similarity import SimilarityMatrix
 from confemb.stats.seeds import rank_correlations
 from confemb.studies.models import (
+    SplitHalves,
     counts_measure,
     disattenuate,
     embedding_measure,
     family_p_value,
+    jackknife_errors,
     join_pictures,
     procrustes,
     procrustes_disparities,
@@ -142,7 +144,8 @@ def test_shared_pictures_do_not_count_as_agreement():
         halves = split_halves(pair, counts_measure, k=1, splits=10)
         raw = rank_correlations(np.stack([counts_measure(count_pairs(one, k=1)) for one in pair]))
         naive.append(disattenuate(raw, halves.whole_reliability)[0, 1])
-        corrected.append(halves.corrected[0, 1])
+        # Before it is cut to 1, which is on the average too low.
+        corrected.append(disattenuate(halves.across, halves.reliability)[0, 1])
     assert np.mean(corrected) == pytest.approx(1.0, abs=0.02)
     assert np.mean(naive) > 1.05
 
@@ -220,3 +223,32 @@ def test_pictures_are_joined_by_split_and_id():
         join_pictures([without, first])
     with pytest.raises(ConfembError, match="same classes in the same order"):
         join_pictures([first, Predictions(np.array([0]), np.array([[0]]), None, ("b", "a"), np.array(["p"]))])
+
+
+def test_no_corrected_agreement_exceeds_one_nor_rests_on_noise():
+    across = np.array([[0.8, 0.85, 0.3], [0.85, 0.7, 0.4], [0.3, 0.4, 0.2]])
+    halves = SplitHalves(np.diag(across).copy(), across, 5, np.full((3, 3), 0.1))
+    corrected = halves.corrected
+    # 0.85 / sqrt(0.8 * 0.7) = 1.14 is cut to 1; a reliability of 0.2 corrects nothing.
+    assert corrected[0, 1] == 1.0
+    assert np.isnan(corrected[0, 2])
+    low, high = halves.interval()
+    assert high[0, 1] == 1.0
+    assert low[0, 1] == pytest.approx(0.85 / np.sqrt(0.56) - 2.262157 * 0.1, abs=1e-6)
+    assert np.isnan(low[1, 2])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_interval_of_the_corrected_agreement_holds_the_truth(same):
+    held = 0
+    for draw in range(8):
+        generator = np.random.default_rng([draw, same])
+        first = some_shares(generator)
+        second = first if same else 0.6 * first + 0.4 * some_shares(generator)
+        truth = stats.spearmanr(*(((p + p.T) / 2)[np.triu_indices(8, k=1)] for p in (first, second))).statistic
+        pair = [confused(shares, 150, generator) for shares in (first, second)]
+        halves = split_halves(pair, counts_measure, k=1, splits=3)
+        errors = jackknife_errors(pair, counts_measure, k=1, splits=3)
+        low, high = SplitHalves(halves.reliability, halves.across, 3, errors).interval()
+        held += low[0, 1] <= truth <= high[0, 1] <= 1.0
+    assert held >= 7

@@ -6,6 +6,7 @@ import pytest
 from confemb.support.draft import Draft
 from confemb.support.errors import ConfembError
 from confemb.support.files import write_text
+from confemb.support.output_folder import make_work
 
 
 def finish(draft, stage, key, **files):
@@ -75,9 +76,7 @@ def test_until_it_is_published_the_folder_holds_the_old_result(old):
 
 def test_what_is_not_the_new_results_is_gone(old):
     published(old, "new", weights="2", runs_txt="2", report="b")
-    assert set(contents(old)) == {
-        *("weights.txt", "runs.txt", "report.txt", "figures/a.txt", "figures/b.txt", "manifest.json")
-    }
+    assert set(contents(old)) == {*("weights.txt", "runs.txt", "report.txt", "figures/b.txt", "manifest.json")}
     published(old, "newer", weights="2", runs_txt="2", report="c")
     assert "figures/b.txt" not in contents(old)
 
@@ -165,8 +164,10 @@ def test_what_is_to_be_removed_cannot_be_elsewhere(tmp_path):
     folder = tmp_path / "result"
     outside = tmp_path / "outside.txt"
     outside.write_text("x")
+    folder.mkdir()
+    make_work(folder / ".unfinished")
     write_text(folder / ".unfinished" / "ready.json", json.dumps({"remove": ["../outside.txt", str(outside), 3]}))
-    write_text(folder / ".unfinished" / "report" / "manifest.json", '{"stages": {}}')
+    write_text(folder / ".unfinished" / "report" / "manifest.json", '{"confemb": "0", "stages": {}}')
     Draft(folder)
     assert outside.read_text() == "x"
     assert set(contents(folder)) == {"manifest.json"}
@@ -175,6 +176,7 @@ def test_what_is_to_be_removed_cannot_be_elsewhere(tmp_path):
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"remove": 1}', "\xff"])
 def test_broken_leftovers_are_passed_over(old, broken):
     before = contents(old)
+    make_work(old / ".unfinished")
     for name in ("ready.json", "manifest.json", "report/manifest.json"):
         write_text(old / ".unfinished" / name, broken)
     draft = Draft(old)

@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from experiments import torture
+from tests import torture
 from tests.torture.trials import Trial
 
 # How much of the time a kind gets; 1 where nothing else is said.

@@ -136,7 +136,7 @@ def start(
         sys.argv = ["confemb", *map(str, arguments)]
         if before is not None:
             before()
-        from confemb.cli.app import main
+        from confemb.cli import main
 
         main()
         status = 0

@@ -223,7 +223,8 @@ def check_names(folder: Path, names: tuple[str, ...]) -> tuple[int, list[str]]:
     import pandas as pd
 
     from confemb.records.prediction_files import load_predictions
-    from confemb.records.similarity import SimilarityMatrix, plain_cell
+    from confemb.records.similarity import SimilarityMatrix
+    from confemb.support.cells import plain_cell
 
     found = {
         "predictions.parquet": load_predictions(folder / "many" / "predictions.parquet").class_names,

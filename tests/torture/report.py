@@ -38,6 +38,13 @@ KINDS = {
     ),
     "hostile": ("Files made to do harm", "Bombs, headers that lie, nesting without end, links, pipes, devices."),
     "names": ("Names made to be run", "Classes, captions and paths called <script>, =cmd() and the like."),
+    "folders": ("Folders of other people's", "A user's own files, links, and drafts that somebody has prepared."),
+    "stopped": (
+        "Signals at any moment",
+        "SIGINT, SIGTERM or SIGHUP while a command starts, works or ends: it ends within seconds by a stated status, "
+        "without a traceback, and leaves no unfinished file.",
+    ),
+    "shown": ("Text at random", "On a terminal, in CSV, TSV, Markdown and LaTeX."),
     "numbers": ("Numbers at the edge", "Equal, tied, denormal, infinite and missing scores; float16; few and many."),
 }
 # Without these some trials have nothing to try.

@@ -68,6 +68,12 @@ class HuggingFaceClassifier:
                     f"{self.name} has {len(labels)} classes, but there are {len(self.class_names)} class names: give "
                     "as many."
                 )
+            own = [labels.get(i) for i in range(len(labels))]
+            if set(own) == set(self.class_names) and own != list(self.class_names):
+                raise ConfembError(
+                    f"the class names are those in the config of {self.name} (id2label), in another order: leave "
+                    "class_names out."
+                )
         self._model = place(model, device)
         self._processor = processor
 

@@ -28,7 +28,8 @@ _LABELS = ("tensor(int64)", "tensor(string)")
 class OnnxClassifier:
     """An ONNX file.
 
-    Of the outputs of scikit-learn's exporter, label and probabilities, the probabilities are taken. A file
+    Of the outputs of scikit-learn's exporter, label and probabilities, the probabilities are taken, and class names in
+    another order than that of the labels are refused. A file
     exported for a fixed number of inputs is run as often as needed, the last time filled up.
 
     Args:
@@ -40,6 +41,7 @@ class OnnxClassifier:
         prepare: turns a batch, as it is given, into the model's input: scaled, and with the axes in the model's
             order, often (n, C, H, W) where pictures are (n, H, W, C). By default the batch is given as it is.
         name: what it is called in results; by default the file's name without its suffix.
+        providers: ONNX Runtime's execution providers, the first that works; by default all that it sees.
 
     Raises:
         ConfembError: onnxruntime is not installed, a file that is missing or no ONNX, an input or output that is
@@ -56,25 +58,46 @@ class OnnxClassifier:
         output_name: str | None = None,
         prepare: Callable[[Any], Any] | None = None,
         name: str | None = None,
+        providers: Sequence[str] | None = None,
     ) -> None:
         self.name = name or Path(path).stem
         self.class_names = tuple(check_class_names(class_names))
         self.logits = logits
         self._prepare = prepare
-        self._session = _open(Path(path))
+        self._session = _open(Path(path), providers)
         self._input = _choose(self._session.get_inputs(), input_name, what="input", where=str(path))
         if self._input.type not in _TYPES:
             raise ConfembError(
                 f"the input {self._input.name!r} of {path} is of type {self._input.type}, which no batch is: choose "
                 "another with input_name, or export the model again."
             )
-        self._output = _choose_scores(self._session.get_outputs(), output_name, where=str(path))
+        outputs = self._session.get_outputs()
+        self._output = _choose_scores(outputs, output_name, where=str(path))
+        labels = [output.name for output in outputs if output.type in _LABELS]
+        self._label = labels[0] if len(labels) == 1 and len(outputs) == 2 else None
+        # Which column of the scores each of the file's own labels was the most probable of.
+        self._seen: dict[Any, int] = {}
         classes = self._output.shape[-1] if self._output.shape else None
         if isinstance(classes, int) and classes != len(self.class_names):
             raise ConfembError(
                 f"the output {self._output.name!r} of {path} has {classes} classes, but there are "
                 f"{len(self.class_names)} class names: give as many."
             )
+
+    @property
+    def input(self) -> Any:
+        """The input that takes the batch, as ONNX Runtime describes it: `name`, `shape`, `type`."""
+        return self._input
+
+    @property
+    def input_type(self) -> Any:
+        """The numpy type that the input takes."""
+        return np.dtype(_TYPES[self._input.type])
+
+    @property
+    def device(self) -> str:
+        """Where it computes: "cpu", "cuda" or another of ONNX Runtime's providers."""
+        return str(self._session.get_providers()[0]).removesuffix("ExecutionProvider").lower()
 
     def scores(self, batch: Any) -> np.ndarray:
         """Return (n, K) scores of n inputs.
@@ -112,18 +135,51 @@ class OnnxClassifier:
         return values.astype(wanted_type, copy=False)
 
     def _run(self, values: np.ndarray) -> np.ndarray:
+        wanted = [self._output.name] if self._label is None else [self._output.name, self._label]
         try:
-            return np.asarray(self._session.run([self._output.name], {self._input.name: values})[0])
+            scores, *labels = self._session.run(wanted, {self._input.name: values})
         except Exception as error:  # ONNX Runtime's errors have no other base.
             raise ConfembError(f"the ONNX model {self.name!r} fails on a batch: {_first_line(error)}") from error
+        scores = np.asarray(scores)
+        if labels and scores.ndim == 2 and scores.shape[1] == len(self.class_names):
+            self._check_labels(scores, np.asarray(labels[0]).reshape(-1))
+        return scores
+
+    def _check_labels(self, scores: np.ndarray, labels: np.ndarray) -> None:
+        """Raise where the file's own labels are not the class names of the most probable columns."""
+        ordered = np.sort(scores.astype(np.float64), axis=1)
+        clear = ordered[:, -1] - ordered[:, -2] > 1e-4 if scores.shape[1] > 1 else np.ones(len(scores), bool)
+        for label, best in zip(labels[clear].tolist(), scores[clear].argmax(axis=1).tolist(), strict=True):
+            known, name = str(label) in self.class_names, self.class_names[best]
+            self._seen.setdefault(label, best)
+            if (isinstance(label, str) and known and name != label) or self._seen[label] != best:
+                raise ConfembError(
+                    f"the ONNX model {self.name!r} says {label!r} where the most probable class by class_names is "
+                    f"{name!r}: "
+                    "give class_names in the order of the model's own labels."
+                )
+        if any(isinstance(label, str) and label in self.class_names for label in self._seen):
+            return
+        # Exporters write the columns in the sorted order of the labels.
+        places = [self._seen[label] for label in sorted(self._seen)]
+        if places != sorted(set(places)):
+            raise ConfembError(
+                f"the labels of the ONNX model {self.name!r} do not go with the columns of its scores: give "
+                "output_name to take the scores alone."
+            )
 
 
-def _open(path: Path) -> Any:
+def metadata_of(path: Path) -> dict[str, str]:
+    """Return what an ONNX file's metadata says, key -> text; raises ConfembError as `OnnxClassifier`."""
+    return dict(_open(path, ["CPUExecutionProvider"]).get_modelmeta().custom_metadata_map)
+
+
+def _open(path: Path, providers: Sequence[str] | None = None) -> Any:
     runtime = import_extra("onnxruntime", "onnx", what="ONNX files")
     if not path.is_file():
         raise ConfembError(f"there is no file {path}; give the path of an ONNX file.")
     try:
-        return runtime.InferenceSession(os.fspath(path), providers=runtime.get_available_providers())
+        return runtime.InferenceSession(os.fspath(path), providers=list(providers or runtime.get_available_providers()))
     except Exception as error:  # ONNX Runtime's errors have no other base.
         raise ConfembError(f"{path} cannot be read as ONNX: {_first_line(error)}") from error
 

@@ -1,13 +1,14 @@
 """scikit-learn estimators as classifiers, and their out-of-fold predictions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from confemb.classifiers.classification import classify, input_count
-from confemb.records.predictions import Predictions, check_class_names, check_indices, check_k
+from confemb.records.predictions import Predictions, as_labels, check_class_names, check_indices, check_k
 from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.progress import Steps
 
 
 class SklearnClassifier:
@@ -44,7 +45,10 @@ class SklearnClassifier:
 
     def scores(self, batch: Any) -> np.ndarray:
         """Return (n, K) probabilities or logits of n inputs."""
-        scores = np.asarray(self._score(batch))
+        scores = self._score(batch)
+        if isinstance(scores, list):
+            raise ConfembError(f"the estimator {self.name} has several outputs: fit it on one class for each item.")
+        scores = np.asarray(scores)
         if scores.ndim == 1:
             # Of two classes only the second one's decision is given; the first one's is its zero.
             return np.column_stack([np.zeros_like(scores), scores])
@@ -64,7 +68,7 @@ def out_of_fold(  # noqa: PLR0913 - `ids`, `splits`, `dataset`, `name` describe 
     splits: np.ndarray | None = None,
     dataset: str = "",
     name: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Predictions:
     """Return predictions of every input by an estimator that was not fitted on it.
 
@@ -94,7 +98,7 @@ def out_of_fold(  # noqa: PLR0913 - `ids`, `splits`, `dataset`, `name` describe 
 
     names = tuple(check_class_names(class_names))
     check_k(k, len(names))
-    labels = check_indices(labels, len(names), what="label")
+    labels = check_indices(as_labels(labels, names), len(names), what="label")
     if labels.shape != (input_count(inputs),):
         raise ConfembError(
             f"there are {input_count(inputs)} inputs but labels of shape {labels.shape}; there must be as many."
@@ -128,7 +132,15 @@ def _names_of(estimator: Any, class_names: Sequence[str] | None, name: str) -> t
     classes = getattr(estimator, "classes_", None)
     if classes is None:
         raise ConfembError(f"the estimator {name} has no classes: fit it first, and let it be a classifier.")
+    if isinstance(classes, list) or getattr(estimator, "n_outputs_", 1) not in (1, None):
+        raise ConfembError(
+            f"the estimator {name} has several outputs ({len(classes)}), as one fitted on one-hot labels or "
+            "several targets "
+            "has: fit it on one class for each item."
+        )
     classes = np.asarray(classes)
+    if classes.dtype.kind == "f" and (classes == np.floor(classes)).all():
+        classes = classes.astype(np.int64)
     if all(isinstance(value, str) for value in classes):
         if class_names is not None:
             raise ConfembError(f"the classes of the estimator {name} have names already: leave class_names out.")

@@ -48,14 +48,27 @@ class TorchClassifier:
         """Return (n, K) float32 scores of n inputs.
 
         Raises:
-            ConfembError: the module gives something other than one tensor.
+            ConfembError: the module takes another type than the batch's, or gives something other than one tensor.
         """
         values = batch if self._prepare is None else self._prepare(batch)
         if not isinstance(values, self._torch.Tensor):
             # A copy: a memory-map is read-only, which tensors cannot be.
             values = self._torch.tensor(np.asarray(values))
-        with evaluating(self._module):
-            scores = self._module(values.to(device_of(self._module)))
+        own = next((p.dtype for p in self._module.parameters() if p.is_floating_point()), None)
+        if own is not None and values.is_floating_point():
+            # NumPy's floats are doubles, a module's seldom.
+            values = values.to(own)
+        try:
+            with evaluating(self._module):
+                scores = self._module(values.to(device_of(self._module)))
+        except RuntimeError as error:
+            if "type" not in str(error):
+                raise
+            reason = str(error).strip().splitlines()[0]
+            raise ConfembError(
+                f"the module {self.name} fails on a batch of {tuple(values.shape)} {values.dtype} ({reason}): turn the "
+                "batch into its input with prepare."
+            ) from error
         if not isinstance(scores, self._torch.Tensor):
             raise ConfembError(
                 f"the module {self.name} gives {type(scores).__name__}, not a tensor: wrap it in a module that "

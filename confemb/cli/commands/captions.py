@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.cli.commands.options import ExperimentName, Overrides
+from confemb.cli.commands.options import ExperimentName, Overrides, given_paths
+from confemb.cli.commands.printing import note, say, say_text
 from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.output_folder import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +57,7 @@ def train(
     found = found.model_copy(update={"captions": found.captions.model_copy(update=given)})
     with Display().bar() as update:
         space = train_captions(found, out, progress=update)
-    typer.echo(
+    say(
         f"{len(space.captions.pictures):,} pictures, {len(space.captions.texts):,} captions, "
         f"{len(space.vocabulary):,} words: {out}"
     )
@@ -105,21 +107,23 @@ def search(
     from confemb.spaces.captions.gallery import open_gallery
     from confemb.spaces.captions.report import search_study
 
+    if out is not None:
+        check_output(out, inputs=given_paths(space, within, pictures))
     loaded = _space(space)
     gallery = open_gallery(loaded, among=_part(among), pictures=pictures, within=within)
     answers = []
     for sentence, place in zip(sentences, loaded.place_captions(sentences), strict=True):
         unknown = loaded.vocabulary.unknown(sentence)
         if unknown:
-            typer.echo(f"confemb: note: unknown words in {sentence!r}: {quoted_list(unknown)}.", err=True)
+            note(f"unknown words in {sentence!r}: {quoted_list(unknown)}.")
         found = gallery.best(place, top=top)
         answers.append((sentence, unknown, found))
         if len(sentences) > 1:
-            typer.echo(sentence)
+            say(sentence)
         _print_found(found)
     if out is not None:
         study = search_study(answers, gallery.files)
-        typer.echo(write_study(study, out).rpartition("\n")[2])
+        say_text(write_study(study, out).rpartition("\n")[2])
 
 
 @captions.command()
@@ -130,7 +134,7 @@ def similar(
     among: Annotated[str, typer.Option(help="Of which part: train, validation, test, or all.")] = "all",
 ) -> None:
     """Print the captions most like a sentence, or the pictures most like a picture, with their cosines."""
-    from confemb.datasets.image_folder import SUFFIXES
+    from confemb.datasets.picture_files import SUFFIXES
     from confemb.support.files import is_there
 
     loaded = _space(space)
@@ -141,7 +145,7 @@ def similar(
         unknown = loaded.vocabulary.unknown(what)
         place = loaded.place_captions([what])[0]
         if unknown:
-            typer.echo(f"confemb: note: unknown words: {quoted_list(unknown)}.", err=True)
+            note(f"unknown words: {quoted_list(unknown)}.")
         _print_found(loaded.captions_like(place, top=top, among=_part(among)))
 
 
@@ -167,13 +171,13 @@ def _place_picture(space: "JointSpace", picture: Path) -> "np.ndarray":
 
 def _print_found(found: "list[Found]") -> None:
     for each in found:
-        typer.echo(f"{each.score:8.3f}  {each.name}")
+        say(f"{each.score:8.3f}  {each.name}")
 
 
 def _print_measures(ranks: "Ranks", part: str) -> None:
     found = ranks.measures()
-    typer.echo(f"{part}: {len(ranks.captions):,} pictures, {len(ranks.pictures):,} captions")
-    typer.echo(f"  pairwise accuracy {found['pairwise_accuracy']:.1%}")
+    say(f"{part}: {len(ranks.captions):,} pictures, {len(ranks.pictures):,} captions")
+    say(f"  pairwise accuracy {found['pairwise_accuracy']:.1%}")
     for way, text in (("caption", "a picture finds its captions"), ("picture", "a caption finds its picture")):
         recalls = ", ".join(f"{found[f'{way}_recall_{k}']:.1%}" for k in (1, 5, 10))
-        typer.echo(f"  {text}: recall at 1, 5, 10: {recalls}; median rank {found[f'{way}_median_rank']:g}")
+        say(f"  {text}: recall at 1, 5, 10: {recalls}; median rank {found[f'{way}_median_rank']:g}")

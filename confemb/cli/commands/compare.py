@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
+from confemb.cli.commands.printing import say, say_text
+from confemb.cli.commands.reading import reads
+from confemb.records.read_options import DEFAULT, ReadOptions
+from confemb.support.ranges import MOST_SEED
 
+
+@reads(tables=False)
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A result folder, a square CSV, or a reference.")],
     b: Annotated[
@@ -20,7 +26,8 @@ def compare(
         int | None,
         typer.Option(min=99, help="Shuffles for the p-value. Default: 9999; 999 for more than 200 classes."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws them.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Draws them.")] = 0,
+    reading: ReadOptions = DEFAULT,
 ) -> None:
     """Tell how well two results, or a result and a reference, agree, and on which pairs they differ most."""
     from confemb.references import open_reference
@@ -29,7 +36,7 @@ def compare(
     from confemb.support.progress import Display
 
     stem = None if out is None else figure_stem(out)
-    first, second = open_reference(a), open_reference(b)
+    first, second = (open_reference(name, kind=reading.kind) for name in (a, b))
     with Display().bar() as update:
         found = compare(
             first,
@@ -38,7 +45,7 @@ def compare(
             seed=seed,
             progress=lambda done, total: update("permutations", done, total),
         )
-    typer.echo(comparison_text(found))
+    say_text(comparison_text(found))
     if stem is not None:
         for path in write_comparison(found, stem):
-            typer.echo(path)
+            say(str(path))

@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from confemb.cli.commands.options import given_paths
+from confemb.cli.commands.printing import note, say, say_text
 from confemb.cli.commands.words import CLASSIFIER, LAYER, Network, load_activations
 from confemb.support.errors import ConfembError
+from confemb.support.output_folder import check_output, refuse_input
+from confemb.support.ranges import MOST_SEED
 
 if TYPE_CHECKING:
     from confemb.spaces.lab.labelled import LabelledVectors
@@ -29,7 +33,7 @@ Labels = Annotated[
         "--labels", help="A .tsv of word and label, for word vectors and results. Default: a result's groups."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")]
 Chosen = Annotated[
     list[str] | None, typer.Option("--class", help="Only this class; may be given several times. Default: all.")
 ]
@@ -46,11 +50,12 @@ def nearest(
     from confemb.spaces.lab.neighbours import nearest_words
     from confemb.support.progress import Display
 
+    refuse_input(out, [file])
     vectors = WordVectors.load(file, limit=words)
     with Display().bar() as update:
         found = nearest_words(vectors, words=words, progress=update)
     found.save(out)
-    typer.echo(f"the nearest of {len(found.words):,} words: {out}")
+    say(f"the nearest of {len(found.words):,} words: {out}")
 
 
 @lab.command()
@@ -73,13 +78,15 @@ def analogies(
     from confemb.support.errors import quoted_list
     from confemb.support.files import write_text
 
+    if out is not None:
+        refuse_input(out, [file, questions])
     asked = load_analogies(questions)
     scores = score_analogies(WordVectors.load(file, limit=limit), asked, seed=seed)
     if out is not None:
         write_text(out, frame_csv(analogy_frame(scores)))
-    typer.echo("\n".join(plain_markdown(analogy_table(scores, asked.name))))
+    say(*plain_markdown(analogy_table(scores, asked.name)))
     if scores.unknown:
-        typer.echo(f"{len(scores.unknown)} words are unknown: {quoted_list(scores.unknown)}")
+        say(f"{len(scores.unknown)} words are unknown: {quoted_list(scores.unknown)}")
 
 
 @lab.command()
@@ -96,7 +103,7 @@ def embed(
 
     with Display().bar() as update:
         found = embed_pictures(pictures, load_activations(classifier, layer, network), out, progress=update)
-    typer.echo(summary(found, out))
+    say_text(summary(found, out))
 
 
 @lab.command()
@@ -122,7 +129,7 @@ def plot(
     with style.figure_style():
         figure = draw_map(shown, found)
     style.save_bytes(out, style.figure_bytes(figure, kind, dpi=150))
-    typer.echo(f"{len(shown):,} vectors of {len(shown.class_names)} classes by {found.caption()}: {out}")
+    say(f"{len(shown):,} vectors of {len(shown.class_names)} classes by {found.caption()}: {out}")
 
 
 @lab.command()
@@ -148,6 +155,7 @@ def measure(
     from confemb.support.manifest import versions
     from confemb.support.progress import Display
 
+    check_output(out, inputs=given_paths(vectors, judge, labels))
     learnt = _open(vectors, labels, chosen)
     others = None if judge is None else _open(judge, labels, chosen)
     with Display().bar() as update:
@@ -155,7 +163,7 @@ def measure(
     files = {path.name: sha256_file(path) for path in (vectors, judge, labels) if path is not None and path.is_file()}
     manifest = {"vectors": vectors.name, "sha256": files, "seed": seed, "subsets": subsets, "versions": versions()}
     title = f"What the vectors of {vectors.resolve().name} tell apart"
-    typer.echo(write_study(examination_study(found, title=title, description="", manifest=manifest), out))
+    say_text(write_study(examination_study(found, title=title, description="", manifest=manifest), out))
 
 
 @lab.command()
@@ -176,7 +184,7 @@ def export(
     else:
         words = open_classes(vectors) if vectors.is_dir() else WordVectors.load(vectors, limit=limit)
         files = export_projector(words.vectors, words.words, out)
-    typer.echo("\n".join(map(str, files)))
+    say(*map(str, files))
 
 
 def _open(vectors: Path, labels: Path | None, chosen: list[str] | None) -> "LabelledVectors":
@@ -185,5 +193,5 @@ def _open(vectors: Path, labels: Path | None, chosen: list[str] | None) -> "Labe
 
     found, missing = open_labelled(vectors, labels)
     if missing:
-        typer.echo(f"confemb: note: no vectors of {len(missing)} words in {labels}: {quoted_list(missing)}.", err=True)
+        note(f"no vectors of {len(missing)} words in {labels}: {quoted_list(missing)}.")
     return found.of_classes(chosen) if chosen else found

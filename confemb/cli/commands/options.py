@@ -15,6 +15,13 @@ PairedClasses = Annotated[
     int | None,
     typer.Option("-k", help="Predicted classes to pair with the true one. Default: 3, or as many as there are."),
 ]
+
+
+def given_paths(*paths: object) -> list[str]:
+    """Return those of some options that were given, as paths; of FILE.csv:COLUMN the file."""
+    return [each.rpartition(":")[0] if ".csv:" in each.lower() else each for each in map(str, filter(None, paths))]
+
+
 ResultFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a result.")]
 ClassNames = Annotated[
     str | None,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from confemb.cli.commands.options import ResultFolder
-from confemb.support.errors import visible
+from confemb.cli.commands.printing import note, say
+from confemb.support.errors import shown
 
 if TYPE_CHECKING:
     from confemb.records.similarity import SimilarityMatrix
@@ -20,18 +21,29 @@ def similar(
     top: Annotated[int, typer.Option(min=1, help="How many classes.")] = 10,
 ) -> None:
     """Print the classes nearest to one, with the interval over each source of uncertainty."""
+    from confemb.analysis.caveats import isolated
+
     nearest = nearest_of_many(folder, class_name, top)
     if nearest is not None:
-        width = max(len(name) for name, _ in nearest)
-        for name, cosine in nearest:
-            typer.echo(f"{name:<{width}}  {cosine:+.3f}")
+        lines = [(shown(name), cosine) for name, cosine in nearest]
+        width = max(len(name) for name, _ in lines)
+        for name, cosine in lines:
+            say(f"{name:<{width}}  {cosine:+.3f}")
         return
     similarity, intervals, two = result_uncertainty(folder)
-    order = similarity.order_for(class_name)[:top]
+    for sentence in first_sentences(folder):
+        note(sentence)
     row = similarity.index(class_name)
-    width = max((len(similarity.class_names[i]) for i in order), default=0)
+    if class_name in isolated(similarity):
+        others = len(similarity.class_names) - 1
+        value = float(similarity.values[row, 0 if row else 1])
+        say(f"{class_name} is equally near to all {others} others ({value:+.3f}): none is its nearest.")
+        return
+    order = similarity.order_for(class_name)[:top]
+    names = {i: shown(similarity.class_names[i]) for i in order}
+    width = max(map(len, names.values()), default=0)
     for i in order:
-        line = f"{similarity.class_names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
+        line = f"{names[i]:<{width}}  {similarity.values[row, i]:+.3f}"
         both = None if two is None else two.of(row, i)
         if both is not None:
             line += f" ({both[0]:+.3f} or {both[1]:+.3f}, by the seed)"
@@ -39,7 +51,21 @@ def similar(
             bounds = interval.between(row, i)
             if bounds is not None:
                 line += f"  {source} [{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
-        typer.echo(visible(line))
+        say(line)
+
+
+def first_sentences(folder: Path) -> list[str]:
+    """Return what a reader of a finished result must know before its first number, see `caveats`."""
+    from confemb.analysis.caveats import caveats
+    from confemb.result.folder import read_analysis
+    from confemb.stats.seeds import summarise_runs
+
+    record = read_analysis(folder)
+    if record.from_classifier:
+        return []
+    agreement = summarise_runs(record.runs).rank_agreement
+    reliability = record.uncertainty.reliability
+    return caveats(record.counts, reliability, rank_agreement=agreement, note=record.note, item=record.item)
 
 
 def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, float]] | None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from confemb.support.errors import ConfembError
+from confemb.cli.commands.printing import note, say, say_text
+from confemb.support.errors import ConfembError, shown
 
 if TYPE_CHECKING:
     from confemb.records.word_vectors import WordVectors
@@ -62,13 +63,13 @@ def vectors(
     if only is not None:
         chosen = ChosenWords(source, _lines(only))
         if chosen.missing:
-            typer.echo(f"confemb: note: no pictures of {len(chosen.missing)} of the words in {only}.", err=True)
+            note(f"no pictures of {len(chosen.missing)} of the words in {only}.")
         source = chosen
     with Display().bar() as update:
         made = visual_vectors(
             source, load_activations(classifier, layer, network), out, pictures_per_word=pictures, progress=update
         )
-    typer.echo(summary(made, out))
+    say_text(summary(made, out))
 
 
 @words.command()
@@ -84,7 +85,7 @@ def nouns(
 
     with reading_wordnet(wordnet) as opened:
         found = wordnet_nouns(opened, names=names)
-    typer.echo("\n".join(found))
+    say(*found)
 
 
 @words.command()
@@ -94,7 +95,7 @@ def similarity(
     file: VectorsFile = DEFAULT_VECTORS,
 ) -> None:
     """Print the cosine of two words' vectors."""
-    typer.echo(f"{_vectors(file).similarity(word_1, word_2):+.3f}")
+    say(f"{_vectors(file).similarity(word_1, word_2):+.3f}")
 
 
 @words.command()
@@ -143,6 +144,7 @@ def translate(
     """Say what pictures show: the words whose vectors are nearest."""
     from confemb.spaces.words.sources import FolderPictures, NamedPictures, TablePictures
     from confemb.spaces.words.translation import translate
+    from confemb.support.part_files import made_by
     from confemb.support.progress import Display
 
     source: PictureSource
@@ -153,18 +155,18 @@ def translate(
     else:
         source = NamedPictures({pictures.stem: [pictures]}, name=pictures.name)
     known = _vectors(file)
-    made_by = _made_by(file)
-    of_file = made_by.rsplit("/", 2) if made_by else [CLASSIFIER, LAYER]
+    maker = made_by(file)
+    of_file = maker.rsplit("/", 2) if maker else [CLASSIFIER, LAYER]
     activations = load_activations(classifier or of_file[0], layer or of_file[1], network)
-    if made_by and activations.name != made_by:
-        raise ConfembError(f"{file} was made by {made_by}, not by {activations.name}: use the same classifier.")
+    if maker and activations.name != maker:
+        raise ConfembError(f"{file} was made by {maker}, not by {activations.name}: use the same classifier.")
     with Display().bar() as update:
         found, skipped = translate(source, activations, known, top=top, progress=update)
-    width = max(len(each.word) for each in found)
+    width = max(len(shown(each.word)) for each in found)
     for each in found:
-        typer.echo(f"{each.word:<{width}}  " + "  ".join(f"{word} {cosine:.3f}" for word, cosine in each.nearest))
+        say(f"{shown(each.word):<{width}}  " + "  ".join(f"{word} {cosine:.3f}" for word, cosine in each.nearest))
     for broken in skipped:
-        typer.echo(f"confemb: note: skipped: {broken.reason}", err=True)
+        note(f"skipped: {broken.reason}")
 
 
 def _source(name: str, split: str | None, image_size: int | None) -> "PictureSource":
@@ -208,18 +210,6 @@ def _vectors(file: Path) -> "WordVectors":
     return WordVectors.load(file)
 
 
-def _made_by(file: Path) -> str | None:
-    """Return which activations visual vectors are of, where their manifest lies beside them."""
-    from confemb.spaces.words.visual import MANIFEST
-    from confemb.support.files import parse_json, read_bytes
-
-    about = file.with_name(file.name + MANIFEST)
-    try:
-        return str(parse_json(read_bytes(about), where=str(about))["activations"])
-    except (ConfembError, KeyError, TypeError):
-        return None
-
-
 def _lines(path: Path) -> list[str]:
     from confemb.support.files import read_lines
 
@@ -227,7 +217,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _print_words(found: Iterable[tuple[str, float]]) -> None:
-    found = list(found)
-    width = max((len(word) for word, _ in found), default=0)
-    for word, cosine in found:
-        typer.echo(f"{word:<{width}}  {cosine:+.3f}")
+    lines = [(shown(word), cosine) for word, cosine in found]
+    width = max((len(word) for word, _ in lines), default=0)
+    for word, cosine in lines:
+        say(f"{word:<{width}}  {cosine:+.3f}")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from flax import nnx
 
-from confemb.datasets import Progress
 from confemb.networks import WITH_WEIGHTS, make_network
 from confemb.networks.preprocessing import Preprocessing
 from confemb.networks.pretrained.checkpoint_readers import Checkpoint, read_checkpoint
@@ -22,6 +21,7 @@ from confemb.records.imagenet import imagenet_classes
 from confemb.records.predictions import check_class_names
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import is_there, parse_json
+from confemb.support.progress import Progress
 
 if TYPE_CHECKING:
     from confemb.networks.resnet import ResNet
@@ -96,7 +96,8 @@ def load_pretrained(
     name = classifier or said.classifier
     if name is None:
         raise ConfembError(
-            f"the weights {where} do not say of which classifier they are: name it, for example 'resnet50'."
+            f"the weights {where} do not say of which classifier they are: name it, for example resnet50 (--network "
+            "resnet50; in an experiment classifier.name; in Python classifier='resnet50')."
         )
     if name not in WITH_WEIGHTS:
         raise unknown_name("classifier with weights", name, WITH_WEIGHTS)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Progress
-from confemb.datasets.image_folder import SUFFIXES, pictures_in
+from confemb.datasets.picture_files import SUFFIXES, pictures_in
 from confemb.spaces.captions.features import picture_features
 from confemb.spaces.captions.space import Among, Found, JointSpace
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,12 +19,14 @@ from confemb.spaces.captions.sources import PARTS, Captions, Part, load_captions
 from confemb.spaces.captions.space import FILES, JointSpace
 from confemb.spaces.captions.text import Vocabulary
 from confemb.spaces.captions.training import Pairs, train_space
+from confemb.support.draft import Draft
 from confemb.support.errors import ConfembError, unknown_name
-from confemb.support.files import is_there, make_folder, read_text, write_text
-from confemb.support.manifest import Manifest, stage_key, versions
+from confemb.support.files import is_there, read_text, write_text
+from confemb.support.locks import alone_in
+from confemb.support.manifest import stage_key, versions
 from confemb.support.progress import Progress
 
-HISTORY, CHECKPOINTS = "history.csv", ".checkpoints"
+HISTORY, CHECKPOINTS = "history.csv", "checkpoints"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,27 +185,33 @@ def train_captions(
     Raises:
         ConfembError: as `load_caption_data` and `fit_space`, or a folder that cannot be written to.
     """
-    out = make_folder(out)
-    manifest = Manifest(out)
+    out = Path(out)
+    with alone_in(out):
+        return _train_captions(experiment, Draft(out), data, progress)
+
+
+def _train_captions(
+    experiment: CaptionsExperiment, draft: Draft, data: CaptionData | None, progress: Progress | None
+) -> JointSpace:
     data = data if data is not None else load_caption_data(experiment.captions, progress=progress)
     # Where files lie says nothing about what is in them.
     places = {"file": None, "pictures": None, "features": None, "vectors": None}
     plain = experiment.model_copy(update={"captions": experiment.captions.model_copy(update=places)})
     key = stage_key(plain.model_dump(exclude={"name", "title", "description"}), data.digest)
-    if manifest.is_done("train", key):
-        return JointSpace.load(out)
-    checkpoints = out / CHECKPOINTS
+    if draft.published.is_done("train", key):
+        return JointSpace.load(draft.folder)
+    checkpoints = draft.work / CHECKPOINTS
     # Those of other settings or pictures are of no use.
     if is_there(checkpoints / "key") and read_text(checkpoints / "key") != key:
         shutil.rmtree(checkpoints)
     write_text(checkpoints / "key", key)
     space, history = fit_space(experiment, data, checkpoint_folder=checkpoints / "epochs", progress=progress)
-    space.save(out)
-    write_text(out / HISTORY, history.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
+    space.save(draft.work)
+    write_text(draft.new(HISTORY), history.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
     counts = {part: int((data.parts == part).sum()) for part in PARTS}
     # The test pictures wait: settings are chosen on the validation's.
     measures = {"validation": measure(space, "validation").measures()}
-    manifest.values |= {
+    draft.values = {
         "experiment": plain.model_dump(),
         "data": {
             "captions": data.captions.name,
@@ -214,6 +222,7 @@ def train_captions(
         },
         "versions": versions(),
     }
-    manifest.record("train", key, [*FILES, HISTORY], seconds=float(history["seconds"].sum()), measures=measures)
-    shutil.rmtree(checkpoints)
+    draft.record("train", key, [*FILES, HISTORY], seconds=float(history["seconds"].sum()), measures=measures)
+    draft.publish()
+    draft.discard()
     return space

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from confemb.networks.training.options import ScheduleOptions
-from confemb.support.settings import PositiveInt, Probability, Section, load_settings
+from confemb.support.settings import Name, PositiveInt, Probability, Section, load_settings
 
 Negatives = Literal["random", "hardest", "semi-hard", "all"]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -93,7 +93,7 @@ class CaptionTrainingSection(ScheduleOptions):
 class CaptionsExperiment(Section):
     """One experiment on captioned pictures, complete: everything a result depends on."""
 
-    name: str
+    name: Name
     title: str
     description: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

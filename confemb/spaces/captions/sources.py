@@ -1,5 +1,7 @@
 """Captioned pictures: read from a table, from the tutorial's annotations, or from MSCOCO's JSON; split by picture."""
 
+import csv
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +18,13 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 _HEADER = ["image", "caption"]
+_NAMES = "image|image_name|image_id|filename|file_name|file|picture|img|image_path"
+_TEXTS = "caption|captions|comment|text|description|sentence"
+_DELIMITED_HEADER = re.compile(
+    rf"\ufeff?\s*\"?(?:{_NAMES})\"?\s*([,|])(?:\s*\"?\w*(?:number|id|nr|no|index)\"?\s*\1)?\s*\"?(?:{_TEXTS})\"?\s*$"
+)
+# A picture's name that ends by a comma or a bar, where a blank or a tab would end it otherwise.
+_PICTURE_NAME = re.compile(r"\"?[^\s,|\"]+\.(?:jpe?g|png|gif|bmp|webp|tiff?)(?:#[0-9]+)?\"?\s*([,|])", re.IGNORECASE)
 # Flickr8k's own file numbers the captions of a picture: 1000268201_693b08cb0e.jpg#0.
 _NUMBERED = re.compile(r"#[0-9]+$")
 
@@ -37,9 +46,12 @@ class Captions:
     picture_of: np.ndarray = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Raise ConfembError for a caption without words, or no captions."""
+        """Raise ConfembError for no captions, one without words, or a picture's name that a table cannot hold."""
         if not self.texts:
             raise ConfembError(f"{self.name} holds no captions.")
+        for name in self.pictures:
+            if "\t" in name or len(name.splitlines()) > 1 or name.endswith(("\n", "\r")):
+                raise ConfembError(f"{self.name}: the picture's name {name!r} holds a tab or a line end: rename it.")
         for number, text in enumerate(self.texts):
             if not tokenise(text):
                 picture = self.pictures[self.picture_of[number]]
@@ -74,6 +86,8 @@ def load_captions(path: str | Path) -> Captions:
 
     * a table: lines of picture, tab, caption; a first line "image caption" is a header; Flickr8k's own numbers behind
       the pictures' names (`#0`) are left out;
+    * the same parted by commas (Kaggle's Flickr8k, captions.txt) or bars (Flickr30k, results.csv), with or without a
+      header; a number between the picture and its caption is left out;
     * the tutorial's annotations: lines of a picture's name, a blank, and its caption;
     * MSCOCO's captions_*.json: `images` with `id` and `file_name`, `annotations` with `image_id` and `caption`. Images
       without a caption are left out.
@@ -87,8 +101,11 @@ def load_captions(path: str | Path) -> Captions:
     if path.suffix == ".json":
         return _from_coco(path, text)
     lines = text.splitlines()
-    table = path.suffix == ".tsv" or "\t" in lines[0]
-    return Captions.of_rows(path.name, (_table_rows if table else _annotation_rows)(path, lines))
+    if path.suffix == ".tsv" or "\t" in lines[0]:
+        return Captions.of_rows(path.name, _table_rows(path, lines))
+    if delimiter := _delimiter(path, lines[0]):
+        return Captions.of_rows(path.name, _delimited_rows(path, text, delimiter))
+    return Captions.of_rows(path.name, _annotation_rows(path, lines))
 
 
 def picture_files(captions: Captions, folder: str | Path) -> list[Path]:
@@ -155,6 +172,40 @@ def _table_rows(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
         yield _NUMBERED.sub("", picture), text
 
 
+def _delimiter(path: Path, first: str) -> str | None:
+    """Return what parts a picture from its caption in the first line, a comma or a bar; None where a blank does."""
+    if header := _DELIMITED_HEADER.match(first.lower()):
+        return header[1]
+    named = _PICTURE_NAME.match(first)
+    return named[1] if named else ("," if path.suffix == ".csv" else None)
+
+
+def _delimited_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, str]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    if delimiter == "|":
+        # Bars do not stand in captions, quotes do.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    wanted = 0
+    try:
+        for cells in reader:
+            number = reader.line_num
+            if not any(map(str.strip, cells)):
+                continue
+            if number == 1 and _DELIMITED_HEADER.match(text.partition("\n")[0].lower()):
+                continue
+            wanted = wanted or (3 if len(cells) > 2 and cells[1].strip().isdecimal() else 2)
+            picture = cells[0].strip()
+            if len(cells) < wanted or not picture:
+                raise ConfembError(f"{path}, line {number}: expected a picture, {delimiter!r} and its caption.")
+            # A caption with commas that is not quoted.
+            caption = delimiter.join(cells[wanted - 1 :]).strip()
+            if not caption:
+                raise ConfembError(f"{path}, line {number}: the caption of {picture} is empty: remove that line.")
+            yield _NUMBERED.sub("", picture), caption
+    except csv.Error as error:
+        raise ConfembError(f"{path}, line {reader.line_num}: {error}.") from error
+
+
 def _annotation_rows(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -171,8 +222,10 @@ def _from_coco(path: Path, text: str) -> Captions:
     content = parse_json(text, where=str(path))
     try:
         images, annotations = list(content["images"]), list(content["annotations"])
-        names = [(image["id"], str(image["file_name"])) for image in images]
-        rows = [(each["image_id"], str(each["caption"]), each.get("id")) for each in annotations]
+        names = [(image["id"], image["file_name"]) for image in images]
+        rows = [(each["image_id"], each["caption"], each.get("id")) for each in annotations]
+        _refuse_no_texts(path, "file_name", names)
+        _refuse_no_texts(path, "caption", [(identity, caption) for _, caption, identity in rows])
         # An id that is a list or an object is none.
         hash((*names, *(identity for identity, _, _ in rows), *(identity for _, _, identity in rows)))
     except (KeyError, TypeError, AttributeError) as error:
@@ -189,6 +242,19 @@ def _from_coco(path: Path, text: str) -> Captions:
             raise ConfembError(f"{path}: an annotation is of image {identity!r}, which is not among the images.")
         by_image[identity].append(" ".join(caption.split()))
     return Captions.of_rows(path.name, ((name, caption) for identity, name in names for caption in by_image[identity]))
+
+
+def _refuse_no_texts(path: Path, key: str, values: list[tuple[Any, Any]]) -> None:
+    """Raise for the first value that is no text, as null and lists are; by the id of its image or annotation."""
+    for place, (identity, value) in enumerate(values):
+        if not isinstance(value, str):
+            what = "image" if key == "file_name" else "annotation"
+            told = "null" if value is None else f"a {type(value).__name__} ({str(value)[:40]})"
+            raise ConfembError(
+                f"{path}: the {key} of the {what} with the id {identity!r} (number {place}) is {told}: it must be "
+                "a text; "
+                "remove it, or give it one of its own."
+            )
 
 
 def _refuse_twice(path: Path, what: str, identities: list[Any]) -> None:

@@ -1,6 +1,7 @@
 """`JointSpace`: a trained space with the places of all its pictures and captions, its files, and what it is asked."""
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,10 @@ from confemb.spaces.captions.model import JointModel, place_all
 from confemb.spaces.captions.settings import CaptionsExperiment
 from confemb.spaces.captions.sources import PARTS, Captions
 from confemb.spaces.captions.text import Vocabulary, tokenise
+from confemb.support.cells import neutral_cell, plain_cell
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 from confemb.support.files import make_folder, read_bytes, read_lines, whole_file, write_text
+from confemb.support.manifest import MANIFEST, Manifest
 
 WEIGHTS, VOCABULARY, PLACES, CAPTIONS, EXPERIMENT = (
     "weights.safetensors",
@@ -28,6 +31,8 @@ WEIGHTS, VOCABULARY, PLACES, CAPTIONS, EXPERIMENT = (
 )
 FILES = (WEIGHTS, VOCABULARY, PLACES, CAPTIONS, EXPERIMENT)
 _COLUMNS = "picture\tpart\tcaption"
+# Moving a space into its folder takes milliseconds; a reader that meets it looks again.
+READ_ATTEMPTS, SECONDS_BETWEEN = 20, 0.1
 Among = Literal["all", "train", "validation", "test"]
 
 
@@ -165,18 +170,43 @@ class JointSpace:
         with whole_file(folder / PLACES) as temporary:
             temporary.write_bytes(save({"captions": self.caption_places, "pictures": self.picture_places}))
         rows = zip(self.captions.picture_of.tolist(), self.captions.texts, strict=True)
-        lines = [f"{self.captions.pictures[p]}\t{self.parts[p]}\t{' '.join(text.split())}" for p, text in rows]
+        # Names of files stand as they are but for the apostrophe, even where they hold two blanks.
+        names = [neutral_cell(name) for name in self.captions.pictures]
+        lines = [f"{names[p]}\t{self.parts[p]}\t{neutral_cell(' '.join(text.split()))}" for p, text in rows]
         write_text(folder / CAPTIONS, "\n".join([_COLUMNS, *lines]) + "\n")
         write_text(folder / EXPERIMENT, self.experiment.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "JointSpace":
-        """Read what `save` wrote.
+        """Read what `save` wrote; where the folder has a manifest, the files must be those that it lists.
 
         Raises:
-            ConfembError: a folder that holds no space, or whose files do not fit each other.
+            ConfembError: a folder that holds no space, whose files do not fit each other, or are not those of its
+                manifest.
         """
         folder = Path(folder)
+        for _ in range(READ_ATTEMPTS):
+            space: JointSpace | None = None
+            problem: ConfembError | None = None
+            try:
+                space = cls._read(folder)
+            except ConfembError as error:
+                problem = error
+            # Looked at afterwards: while another training is moved into the folder, its manifest comes last.
+            if Manifest(folder).is_whole("train"):
+                if space is None:
+                    assert problem is not None
+                    raise problem
+                return space
+            time.sleep(SECONDS_BETWEEN)
+        raise ConfembError(
+            f"the files in {folder} are not those that its {MANIFEST} records; another confemb may be at work "
+            "there, or they were changed: train again."
+        )
+
+    @classmethod
+    def _read(cls, folder: Path) -> "JointSpace":
+        """Read what `save` wrote, whatever the manifest says."""
         if missing := [name for name in FILES if not (folder / name).is_file()]:
             raise ConfembError(
                 f"{folder} holds no space of pictures and captions ({missing[0]} is missing): make one by "
@@ -223,6 +253,6 @@ def _read_captions(path: Path) -> tuple[Captions, np.ndarray]:
     rows = [line.split("\t") for line in lines[1:]]
     if lines[:1] != [_COLUMNS] or any(len(row) != 3 or row[1] not in PARTS for row in rows):
         raise ConfembError(f"{path} is no table of pictures, parts and captions as confemb writes it: train anew.")
-    part_of = {picture: part for picture, part, _ in rows}
-    captions = Captions.of_rows(path.name, ((picture, text) for picture, _, text in rows))
+    part_of = {plain_cell(picture): part for picture, part, _ in rows}
+    captions = Captions.of_rows(path.name, ((plain_cell(picture), plain_cell(text)) for picture, _, text in rows))
     return captions, np.array([part_of[picture] for picture in captions.pictures])

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.records.word_vectors import WordVectors
 from confemb.stats.neighbours import nearest_neighbours
+from confemb.support.cells import tsv_text
 from confemb.support.errors import ConfembError
 from confemb.support.files import write_text
+from confemb.support.progress import Progress
 
 WORDS = 10_000
 
@@ -30,11 +31,8 @@ class NearestWords:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a line for each word: the word, its nearest word and their cosine, separated by tabs."""
-        lines = [
-            f"{word}\t{near}\t{cosine:.6f}"
-            for word, near, cosine in zip(self.words, self.nearest, self.cosines.tolist(), strict=True)
-        ]
-        write_text(path, "\n".join(["word\tnearest\tcosine", *lines]) + "\n")
+        rows = zip(self.words, self.nearest, (f"{cosine:.6f}" for cosine in self.cosines.tolist()), strict=True)
+        write_text(path, tsv_text([("word", "nearest", "cosine"), *rows]))
 
 
 def nearest_words(vectors: WordVectors, *, words: int = WORDS, progress: Progress | None = None) -> NearestWords:

@@ -1,12 +1,11 @@
 """Vectors of the pictures in a folder of class folders: a named layer of any network, batched and resumable."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.datasets.image_folder import ALL, class_order, scan_folder
 from confemb.spaces.lab.labelled import LabelledVectors
 from confemb.spaces.parts import PartStore
@@ -20,13 +19,14 @@ from confemb.spaces.words.activations import (
     stream_vectors,
 )
 from confemb.spaces.words.sources import word_of
-from confemb.support.errors import ConfembError, quoted_list
-from confemb.support.files import write_json
+from confemb.support.errors import ConfembError, quoted_list, shown
+from confemb.support.files import sha256_file, write_json
 from confemb.support.manifest import stage_key
+from confemb.support.part_files import ABOUT, part_folder, part_name
+from confemb.support.progress import Progress
 
 # Pictures whose vectors are put on disk together: what a stopped run loses at most.
 PICTURES_IN_PART = 256
-PARTS, MANIFEST = ".parts", ".json"
 _ARRAYS = ("vectors", "rows", "reasons")
 
 
@@ -79,31 +79,31 @@ def embed_pictures(
     ids = [file.relative_to(folder).as_posix() for _, file in files]
     about = [[name, file.stat().st_size, file.stat().st_mtime_ns] for name, (_, file) in zip(ids, files, strict=True)]
     key = stage_key(activations.name, list(names), about, PICTURES_IN_PART)
-    store = PartStore(out.with_name(out.name + PARTS), _ARRAYS)
     starts = range(0, len(files), PICTURES_IN_PART)
     spans = [range(start, min(start + PICTURES_IN_PART, len(files))) for start in starts]
-    names_of_parts = [f"{key}-{number:06}" for number in range(len(spans))]
+    with part_folder(out) as parts_folder:
+        store = PartStore(parts_folder, _ARRAYS)
+        parts = [part_name(key, number) for number in range(len(spans))]
 
-    def finished() -> list[dict[str, np.ndarray] | None]:
-        return [store.load(name, whole=_whole(span)) for name, span in zip(names_of_parts, spans, strict=True)]
+        def finished() -> list[dict[str, np.ndarray] | None]:
+            return [store.load(name, whole=_whole(span)) for name, span in zip(parts, spans, strict=True)]
 
-    left = [number for number, part in enumerate(finished()) if part is None]
-    done = len(files) - sum(len(spans[number]) for number in left)
-    clock = Clock()
-    pictures = ((str(files[row][1]), files[row][1]) for number in left for row in spans[number])
-    stream = stream_vectors(activations, pictures, batch_size=batch_size, clock=clock)
-    for number in left:
-        part: list[np.ndarray | Broken] = []
-        for vector in _first(stream, len(spans[number])):
-            part.append(vector)
-            done += 1
-            if progress is not None:
-                progress(f"vectors of {folder.name}", done, len(files))
-        store.save(names_of_parts[number], **_as_arrays(spans[number], part))
-    found = _joined([part for part in finished() if part is not None], names, [label for label, _ in files], ids, clock)
-    found.vectors.save(out)
-    _write_about(out, found, activations, folder)
-    store.remove()
+        left = [number for number, part in enumerate(finished()) if part is None]
+        done = len(files) - sum(len(spans[number]) for number in left)
+        clock = Clock()
+        pictures = ((str(files[row][1]), files[row][1]) for number in left for row in spans[number])
+        stream = stream_vectors(activations, pictures, batch_size=batch_size, clock=clock)
+        for number in left:
+            part: list[np.ndarray | Broken] = []
+            for vector in _first(stream, len(spans[number])):
+                part.append(vector)
+                done += 1
+                if progress is not None:
+                    progress(f"vectors of {folder.name}", done, len(files))
+            store.save(parts[number], **_as_arrays(spans[number], part))
+        found = _joined(filter(None, finished()), names, [label for label, _ in files], ids, clock)
+        found.vectors.save(out)
+        _write_about(out, found, activations, folder)
     return found
 
 
@@ -144,8 +144,9 @@ def _whole(span: range) -> Callable[[dict[str, np.ndarray]], bool]:
 
 
 def _joined(
-    parts: list[dict[str, np.ndarray]], names: tuple[str, ...], labels: list[int], ids: list[str], clock: Clock
+    parts: Iterable[dict[str, np.ndarray]], names: tuple[str, ...], labels: list[int], ids: list[str], clock: Clock
 ) -> PictureEmbeddings:
+    parts = list(parts)
     rows = np.concatenate([part["rows"] for part in parts]).astype(np.int64)
     reasons = np.concatenate([part["reasons"] for part in parts]).tolist()
     skipped = tuple((name, reason) for name, reason in zip(ids, reasons, strict=True) if reason)
@@ -165,14 +166,15 @@ def _write_about(out: Path, found: PictureEmbeddings, activations: Activations, 
     counts = dict(zip(vectors.class_names, vectors.counts.tolist(), strict=True))
     about = {
         "activations": activations.name,
+        "sha256": sha256_file(out),
         "folder": folder.name,
         "pictures": len(vectors),
         "dimensions": vectors.vectors.shape[1],
         "skipped_pictures": len(found.skipped),
         "classes": counts,
     }
-    write_json(out.with_name(out.name + MANIFEST), about)
     list_skipped(out, ["picture", "reason"], found.skipped)
+    write_json(out.with_name(out.name + ABOUT), about)
 
 
 def summary(found: PictureEmbeddings, out: str | Path) -> str:
@@ -188,4 +190,4 @@ def summary(found: PictureEmbeddings, out: str | Path) -> str:
         lines.append(
             f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {found.skipped[0][1]}"
         )
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))

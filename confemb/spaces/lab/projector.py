@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from confemb.spaces.lab.labelled import LabelledVectors
+from confemb.support.cells import tsv_text
 from confemb.support.errors import ConfembError
 from confemb.support.files import make_folder, write_text
 
@@ -18,8 +19,8 @@ def export_projector(
     """Write `vectors.tsv`, a row of numbers for each vector, and `metadata.tsv`, the names in the same order.
 
     Metadata of one column has no header, of two columns (`name`, `label`) it has one, as the projector wants it.
-    Numbers have 9 significant digits: the same float32 is read back. Blanks of any kind within names become single
-    blanks, since tabs and line feeds part cells.
+    Numbers have 9 significant digits: the same float32 is read back. Names become cells as
+    `confemb.support.cells.tsv_text` makes them.
 
     Args:
         vectors: (N, d).
@@ -34,14 +35,12 @@ def export_projector(
     if vectors.ndim != 2 or len(vectors) != len(names) or (labels is not None and len(labels) != len(names)):
         raise ConfembError(f"vectors have shape {vectors.shape}, but there are {len(names)} names.")
     folder = make_folder(folder)
-    rows = ["\t".join([f"{value:.9g}" for value in vector]) for vector in vectors.tolist()]
+    numbers = ["\t".join([f"{value:.9g}" for value in vector]) for vector in vectors.tolist()]
     # An empty line would be dropped, and all names after it would stand beside the wrong vector.
-    cells = [" ".join(name.split()) or "(no name)" for name in names]
-    lines = cells if labels is None else ["name\tlabel"]
-    if labels is not None:
-        lines += [f"{name}\t{' '.join(label.split())}" for name, label in zip(cells, labels, strict=True)]
-    write_text(folder / VECTORS, "\n".join(rows) + "\n")
-    write_text(folder / METADATA, "\n".join(lines) + "\n")
+    shown = [name if name.strip() else "(no name)" for name in names]
+    rows = zip(shown) if labels is None else [("name", "label"), *zip(shown, labels, strict=True)]
+    write_text(folder / VECTORS, "\n".join(numbers) + "\n")
+    write_text(folder / METADATA, tsv_text(rows))
     return folder / VECTORS, folder / METADATA
 
 

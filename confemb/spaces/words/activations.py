@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from confemb.datasets.pictures import decode_picture, resize_and_crop
+from confemb.datasets.pictures import decode_picture, resize_and_crop, say_taken_as_it_is
 from confemb.records.classifier import Classifier, open_classifier
 from confemb.spaces.words.sources import Picture
+from confemb.support.cells import tsv_text
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import write_text
 
 if TYPE_CHECKING:
-    from confemb.datasets import Progress
     from confemb.networks.pretrained.models import Pretrained
+    from confemb.support.progress import Progress
 
 BATCH_SIZE = 16
 # Added to the name of a file of vectors: the list of the pictures that gave none.
@@ -67,6 +68,7 @@ class NetworkActivations:
 
         self.name = f"{pretrained.weights}/{layer}/{pretrained.sha256[:12]}"
         self._cut = network.preprocessing.cut
+        self._sizes = network.preprocessing.resize, network.preprocessing.crop
         self._layer, self._batch_size = layer, batch_size
         self._outputs = compiled_logits(network)
 
@@ -75,6 +77,12 @@ class NetworkActivations:
         from PIL import Image
 
         return np.asarray(self._cut(Image.fromarray(pixels)))
+
+    def say_uncut(self, pixels: np.ndarray) -> None:
+        """Say once of a picture from a file that it has the size to which others are cut."""
+        resize, crop = self._sizes
+        if pixels.shape[:2] == (crop, crop) and resize > crop:
+            say_taken_as_it_is(resize, crop)
 
     def vectors(self, batch: np.ndarray) -> np.ndarray:
         """Return (n, d) float32 activations of a batch of at most the batch size."""
@@ -224,6 +232,8 @@ def _decoded(activations: Activations, where: str, picture: Picture) -> np.ndarr
             pixels = np.broadcast_to(picture, (*picture.shape[:2], 3))
         else:
             pixels = decode_picture(picture, mode="RGB", image_size=None, where=where)
+            if isinstance(activations, NetworkActivations):
+                activations.say_uncut(pixels)
         return activations.cut(np.ascontiguousarray(pixels))
     except ConfembError as error:
         return Broken(str(error))
@@ -245,7 +255,6 @@ def list_skipped(out: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
     """Write the pictures that gave no vector beside the vectors `out`, tab-separated; without any, remove the list."""
     listed = out.with_name(out.name + SKIPPED)
     if rows:
-        lines = ["\t".join(" ".join(cell.split()) for cell in row) for row in (header, *rows)]
-        write_text(listed, "\n".join(lines) + "\n")
+        write_text(listed, tsv_text([header, *rows]))
     else:
         listed.unlink(missing_ok=True)

@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from confemb.datasets import Dataset
-from confemb.datasets.image_folder import SUFFIXES, is_picture, listed, pictures_in
+from confemb.datasets.picture_files import SUFFIXES, is_picture, listed, pictures_in, reason, say_passed_over
 from confemb.records.imagenet import imagenet_classes
+from confemb.records.indices import name_index
 from confemb.support.errors import ConfembError, quoted_list, repeated
 from confemb.support.files import read_lines
 
@@ -40,7 +41,7 @@ class FolderPictures:
     """A folder with a picture for each word (`car.jpg`) or a folder of several (`car/*.jpg`), or both.
 
     A name that begins with a WordNet id of ImageNet, as n02123045 or n02123045_tabby, stands for that class's name.
-    Blanks in words become underscores. Hidden files, and those that are no pictures by their suffix, are passed over.
+    Blanks in words become underscores. Files that are no pictures are passed over, and said.
 
     Raises:
         ConfembError: no such folder, or one without pictures.
@@ -52,11 +53,15 @@ class FolderPictures:
             raise ConfembError(f"there is no folder {folder}: give one with a picture, or a folder of some, a word.")
         self.name = folder.name
         found: dict[str, list[Path]] = {}
+        passed_over: list[tuple[Path, str]] = []
         for entry in listed(folder):
             if entry.is_dir():
                 found.setdefault(word_of(entry.name), []).extend(pictures_in(entry))
             elif is_picture(entry):
                 found.setdefault(word_of(entry.stem), []).append(entry)
+            else:
+                passed_over.append((entry, reason(entry)))
+        say_passed_over(folder, passed_over)
         if not any(found.values()):
             raise ConfembError(f"{folder} holds no pictures; known suffixes: {', '.join(sorted(SUFFIXES))}.")
         self._found = found
@@ -110,7 +115,7 @@ class DatasetPictures:
         if twice := repeated(self.words):
             raise ConfembError(f"several classes of {self.name} give the word {quoted_list(twice)}: rename them.")
         self._dataset = dataset
-        self._label = {word: label for label, word in enumerate(self.words)}
+        self._label = name_index(self.words)
 
     def pictures(self, word: str) -> Sequence[Picture]:
         """Return the class's pictures, in the dataset's order; they stay where they are until they are used."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from confemb.datasets import Progress
 from confemb.records.word_vectors import WordVectors
 from confemb.spaces.parts import PartStore
 from confemb.spaces.words.activations import (
@@ -24,14 +23,14 @@ from confemb.spaces.words.activations import (
     stream_vectors,
 )
 from confemb.spaces.words.sources import Picture, PictureSource
-from confemb.support.errors import ConfembError, quoted_list
-from confemb.support.files import write_json
+from confemb.support.errors import ConfembError, quoted_list, shown
+from confemb.support.files import sha256_file, write_json
 from confemb.support.manifest import stage_key
+from confemb.support.part_files import ABOUT, part_folder, part_name
+from confemb.support.progress import Progress
 
 # Words whose vectors are put on disk together: what a stopped run loses at most.
 WORDS_IN_PART = 64
-PARTS = ".parts"
-MANIFEST = ".json"
 _ARRAYS = ("words", "vectors", "pictures", "skipped")
 
 
@@ -92,19 +91,32 @@ def visual_vectors(
             cannot be written to.
     """
     out = Path(out)
+    with part_folder(out) as folder:
+        return _visual_vectors(source, activations, out, folder, pictures_per_word, batch_size, progress)
+
+
+def _visual_vectors(
+    source: PictureSource,
+    activations: Activations,
+    out: Path,
+    folder: Path,
+    pictures_per_word: int | None,
+    batch_size: int,
+    progress: Progress | None,
+) -> VisualVectors:
     words = source.words
-    store = PartStore(out.with_name(out.name + PARTS), _ARRAYS)
+    store = PartStore(folder, _ARRAYS)
     key = stage_key(activations.name, source.name, list(words), pictures_per_word, WORDS_IN_PART)
     clock = Clock()
     parts = -(-len(words) // WORDS_IN_PART)
 
     def finished(number: int) -> dict[str, np.ndarray] | None:
-        return store.load(f"{key}-{number:06}", whole=lambda part: True)
+        return store.load(part_name(key, number), whole=lambda part: True)
 
     left = [number for number in range(parts) if finished(number) is None]
     done = len(words) - sum(len(_of_part(words, number)) for number in left)
     for number, part in _compute(source, activations, left, pictures_per_word, batch_size, clock):
-        store.save(f"{key}-{number:06}", **part.as_arrays())
+        store.save(part_name(key, number), **part.as_arrays())
         done += len(_of_part(words, number))
         if progress is not None:
             progress(f"vectors from {source.name}", done, len(words))
@@ -112,7 +124,6 @@ def visual_vectors(
     found = _joined([part for part in loaded if part is not None], words, clock)
     found.vectors.save(out)
     _write_about(out, found, activations, source)
-    store.remove()
     return found
 
 
@@ -218,8 +229,11 @@ def _joined(parts: list[dict[str, np.ndarray]], words: tuple[str, ...], clock: C
 
 def _write_about(out: Path, found: VisualVectors, activations: Activations, source: PictureSource) -> None:
     """Write the manifest, and the list of skipped pictures where there are some."""
+    rows = [(each.word, each.picture, each.reason) for each in found.skipped]
+    list_skipped(out, ["word", "picture", "reason"], rows)
     about = {
         "activations": activations.name,
+        "sha256": sha256_file(out),
         "source": source.name,
         "words": len(found.vectors),
         "dimensions": found.vectors.vectors.shape[1],
@@ -227,9 +241,7 @@ def _write_about(out: Path, found: VisualVectors, activations: Activations, sour
         "skipped_pictures": len(found.skipped),
         "words_without_pictures": list(found.without),
     }
-    write_json(out.with_name(out.name + MANIFEST), about)
-    rows = [(each.word, each.picture, each.reason) for each in found.skipped]
-    list_skipped(out, ["word", "picture", "reason"], rows)
+    write_json(out.with_name(out.name + ABOUT), about)
 
 
 def summary(found: VisualVectors, out: str | Path) -> str:
@@ -246,4 +258,4 @@ def summary(found: VisualVectors, out: str | Path) -> str:
         lines.append(f"{len(found.skipped)} pictures skipped, listed in {out}{SKIPPED}; the first: {first.reason}")
     if found.without:
         lines.append(f"{len(found.without)} words without a sound picture: {quoted_list(found.without)}")
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))

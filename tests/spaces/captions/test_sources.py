@@ -17,6 +17,12 @@ FORMATS = {
     "table.tsv": "image\tcaption\nb.jpg\tA dog runs .\n\na.jpg\ttwo cats\nb.jpg\tthe dog is fast\n",
     "flickr.token.txt": "b.jpg#0\tA dog runs .\na.jpg#0\ttwo cats\nb.jpg#1\tthe dog is fast\n",
     "annotations.10k.txt": "b.jpg A dog runs .\na.jpg two cats\nb.jpg the  dog is fast\n",
+    "captions.txt": "image,caption\nb.jpg,A dog runs .\na.jpg,two cats\nb.jpg,the dog is fast\n",
+    "without_header.txt": 'b.jpg,A dog runs .\na.jpg,two cats\nb.jpg,"the dog is fast"\n',
+    "captions.csv": '"image","caption"\n"b.jpg","A dog runs ."\n"a.jpg","two cats"\n"b.jpg","the dog is fast"\n',
+    "results.csv": "image_name| comment_number| comment\nb.jpg| 0| A dog runs .\na.jpg| 0| two cats\nb.jpg| 1| "
+    "the dog is fast\n",
+    "bars.txt": "b.jpg|A dog runs .\na.jpg|two cats\nb.jpg|the dog is fast\n",
     "captions_val2014.json": coco(
         [{"id": 7, "file_name": "b.jpg"}, {"id": 9, "file_name": "none.jpg"}, {"id": 3, "file_name": "a.jpg"}],
         [
@@ -52,6 +58,15 @@ IMAGES = [{"id": 1, "file_name": "a.jpg"}]
         ("c.tsv", "a.jpg\tone\nb.jpg\t. !\n", "caption of b.jpg has no words"),
         ("c.tsv", "image\tcaption\n", "holds no captions"),
         ("c.tsv", "", "is empty"),
+        ("c.txt", "a.jpg,one\nb.jpg\n", "line 2: expected a picture, ',' and its caption"),
+        ("c.txt", "a.jpg,one\nb.jpg,\n", "line 2: the caption of b.jpg is empty"),
+        (
+            "c.json",
+            coco(IMAGES, [{"id": 1, "image_id": 1, "caption": "x"}, {"id": 8, "image_id": 1, "caption": None}]),
+            r"the caption of the annotation with the id 8 \(number 1\) is null",
+        ),
+        ("c.json", coco(IMAGES, [{"id": 4, "image_id": 1, "caption": ["x"]}]), "annotation with the id 4 .* is a list"),
+        ("c.json", coco([{"id": 1, "file_name": None}], []), "the file_name of the image with the id 1 .* is null"),
         ("c.txt", "a.jpg one\nb.jpg\n", "line 2: expected a picture's name"),
         ("c.json", "{}", "is not MSCOCO's JSON"),
         ("c.json", "[1]", "is not MSCOCO's JSON"),
@@ -73,6 +88,15 @@ def test_refusals(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(ConfembError, match=message):
         load_captions(tmp_path / name)
+
+
+def test_commas_that_are_part_of_a_caption(tmp_path):
+    for text in ("a.jpg,one, two\nb.jpg,three\n", 'a.jpg,"one, two"\nb.jpg,three\n'):
+        (tmp_path / "c.txt").write_text(text)
+        assert load_captions(tmp_path / "c.txt").texts == ("one, two", "three")
+    # Annotations parted by a blank, whose captions hold commas and bars.
+    (tmp_path / "c.txt").write_text("a.jpg one , two | three\nb.jpg four\n")
+    assert load_captions(tmp_path / "c.txt").texts == ("one , two | three", "four")
 
 
 def test_no_file_and_no_text(tmp_path):

@@ -155,11 +155,10 @@ def test_questions_without_an_answer_are_refused():
         WordVectors(("a",), np.ones((2, 3)))
 
 
-def test_words_that_blanks_made_different_are_not_written(tmp_path):
-    two = WordVectors(("a b", "a_b"), np.ones((2, 2)))
-    with pytest.raises(ConfembError, match="'a_b' stand twice"):
-        two.save(tmp_path / "v.bin")
-    assert list(tmp_path.iterdir()) == []
+def test_words_that_blanks_made_different_are_kept_apart(tmp_path):
+    two = WordVectors(("a b", "a_b"), np.eye(2))
+    two.save(tmp_path / "v.bin")
+    assert WordVectors.load(tmp_path / "v.bin").words == ("a\u2423b", "a_b")
 
 
 def test_one_of_a_zips_files_is_named_as_in_a_folder(tmp_path):
@@ -206,3 +205,37 @@ def test_an_unknown_word_among_many_gets_near_ones():
         many.nearest("womn")
     with pytest.raises(ConfembError, match="unknown word 'zzz': it is none of the 1,204 words with a vector"):
         many.nearest("zzz")
+
+
+def test_blanks_are_underscores():
+    vectors = WordVectors(("sports_car", "wagon", "dog"), np.array([[1, 0.1], [0.9, 0.2], [0, 1]], np.float32))
+    assert "sports car" in vectors
+    assert vectors.similarity("sports car", "wagon") == vectors.similarity("sports_car", "wagon")
+    assert [word for word, _ in vectors.nearest("sports car")] == ["wagon", "dog"]
+    assert vectors.analogy(["sports car"])[0][0] == "wagon"
+    with pytest.raises(ConfembError, match="unknown word 'sport car': did you mean 'sports_car'"):
+        vectors.index("sport car")
+
+
+CUT = "\u043f\u0440\u0438\u0432\u0435\u0442".encode()[:-1]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_words_cut_within_a_letter_are_left_out_and_said(tmp_path, binary, caplog):
+    words = [b"cat", CUT, b"dog"]
+    path = tmp_path / ("v.bin" if binary else "v.txt")
+    numbers = [np.array([i, 1], "<f4").tobytes() if binary else b"%d 1" % i for i in range(3)]
+    rows = [word + b" " + number + b"\n" for word, number in zip(words, numbers, strict=True)]
+    path.write_bytes(b"3 2\n" + b"".join(rows))
+    vectors = WordVectors.load(path)
+    assert vectors.words == ("cat", "dog")
+    assert vectors.vectors.tolist() == [[0, 1], [2, 1]]
+    assert "1 of 3 words are not UTF-8" in caplog.messages[0]
+    assert WordVectors.load(path, limit=1).words == ("cat",)
+
+
+def test_another_encoding_is_refused(tmp_path):
+    lines = [f"m\u00fcller{i} 1 {i}\n".encode("latin-1") for i in range(40)]
+    (tmp_path / "v.txt").write_bytes(b"".join(lines))
+    with pytest.raises(ConfembError, match=r"v\.txt holds many words that are not UTF-8"):
+        WordVectors.load(tmp_path / "v.txt")

@@ -5,6 +5,7 @@ from pathlib import Path
 from tests.torture.readers.made_elsewhere import fresh_readers
 from tests.torture.readers.networks import pictures_readers, weights_readers
 from tests.torture.readers.reader import Reader, npz
+from tests.torture.readers.scoring import scoring_readers
 from tests.torture.readers.tables import predictions_readers, results_readers, texts_readers
 from tests.torture.readers.unfinished import unfinished_readers
 from tests.torture.readers.words import captions_readers, lab_readers, words_readers
@@ -29,6 +30,7 @@ def all_readers(scratch: Path, *, fresh: bool = True) -> list[Reader]:
         *words_readers(scratch),
         *captions_readers(),
         *lab_readers(scratch),
+        *scoring_readers(scratch),
         *unfinished_readers(scratch),
         *(fresh_readers(scratch / "fresh") if fresh else ()),
     ]

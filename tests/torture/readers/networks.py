@@ -100,6 +100,7 @@ def pictures_readers() -> list[Reader]:
     from PIL import Image
 
     from confemb.datasets.image_folder import class_order, scan_folder
+    from confemb.datasets.picture_files import is_picture, reason
     from confemb.datasets.pictures import decode_picture
 
     pixels = np.random.default_rng(2).integers(0, 256, (13, 17, 3), dtype=np.uint8)
@@ -138,4 +139,7 @@ def pictures_readers() -> list[Reader]:
             folder,
         )
     )
+    # Without a suffix it is looked into.
+    seeds = (png, b"no picture", kinds["bmp"][0], kinds["webp"][0])
+    found.append(Reader("pictures, first bytes", "p", seeds, lambda path: (is_picture(path), reason(path))))
     return found

@@ -43,11 +43,23 @@ FRESH = {
 }
 OWN_TEXT = "it is part of confemb, or was made by it a moment before"
 PINNED = "a download that is used only if it has a known SHA-256"
+TRANSFORMERS = "transformers reads: safetensors only, no code"
+EXPORTED = "tests/classifiers/models/test_model_families.py changes its files"
 ORBAX = "Orbax reads its own checkpoints; tests/networks/training/test_loop.py damages them"
 NOT_FUZZED = {
     "stats/count_replicates.py:CountReplicates.save": "it writes",
     "spaces/captions/run.py:train_captions": OWN_TEXT,
-    "classifiers/adapters/huggingface.py:HuggingFaceClassifier.load": "transformers reads: safetensors only, no code",
+    "classifiers/adapters/huggingface.py:HuggingFaceClassifier.load": TRANSFORMERS,
+    "classifiers/models/transformers_models.py:_configuration": TRANSFORMERS,
+    "classifiers/models/transformers_models.py:_open_audio": TRANSFORMERS,
+    "classifiers/models/transformers_models.py:_open_pictures": TRANSFORMERS,
+    "classifiers/models/transformers_models.py:_tokenizer": TRANSFORMERS,
+    "classifiers/models/transformers_models.py:load_weights": TRANSFORMERS,
+    "classifiers/models/clip_models.py:_transformers_encoders": TRANSFORMERS,
+    "classifiers/models/exported_torch.py:_json": EXPORTED,
+    "classifiers/models/exported_torch.py:check_archive": EXPORTED,
+    "classifiers/models/onnx_models.py:_names_in": "it parses what ONNX Runtime has read",
+    "classifiers/score_parts.py:write_all_scores": "it writes",
     "spaces/captions/training.py:train_space": ORBAX,
     "cli/app.py:_open_closed_streams": "standard streams that were closed are led nowhere",
     "networks/training/checkpoints.py:Checkpoints.restore": ORBAX,
@@ -58,6 +70,7 @@ NOT_FUZZED = {
     "support/locks.py:alone_in": "a folder is opened to lock it",
     "references/cifar10h.py:canonical_labels": OWN_TEXT,
     "reporting/html.py:_read": OWN_TEXT,
+    "result/result.py:Result.frame": OWN_TEXT,
     "reporting/style.py:_with_fewer_colours": OWN_TEXT,
     "networks/training/loop.py:train": ORBAX,
     "pipeline/unknown_run.py:held_out_logits": "its file is used only if it has the SHA-256 of the manifest",

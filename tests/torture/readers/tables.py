@@ -1,9 +1,14 @@
 """Readers of predictions, results, experiments and other tables and settings."""
 
+import gzip
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from tests.torture.readers.reader import NAMES, Reader, npz, packed, saved, small_predictions
 
@@ -28,6 +33,15 @@ def predictions_readers(scratch: Path) -> list[Reader]:
     of_logits = packed(labels=labels, logits=np.log(scores), ids=np.array(list("uvwxyz")))
     of_top = packed(labels=np.array(["a", "b"]), topk=np.array([["a", "b"], ["b", "a"]]), weights=np.array([1.0, 0.5]))
     of_sets = npz(labels=np.eye(3, dtype=np.int8)[labels], top_classes=np.tile(np.arange(3), (6, 1)))
+    frame = pd.read_csv(io.BytesIO(csv))
+    lines = frame.to_json(orient="records", lines=True).encode()
+    answers = b"\n".join(
+        json.dumps({"label": names[i], "answers": [names[0], "Cat.", "?"]}).encode() for i in range(len(names))
+    )
+    records = frame.to_json(orient="records").encode()
+    columns = frame[["label", "top1"]].to_json(orient="columns").encode()
+    feather = saved(scratch, "s.feather", frame.to_feather)
+    zstd = saved(scratch, "s.zst", lambda path: path.write_bytes(pa.compress(csv, "zstd", asbytes=True)))
     many = npz(labels=labels, resnet=labels, vgg=np.tile(np.arange(3), (6, 1)), names=np.array(["x"]))
 
     def either(path: Path) -> object:
@@ -42,6 +56,11 @@ def predictions_readers(scratch: Path) -> list[Reader]:
     return [
         Reader("predictions, Parquet", "p.parquet", (parquet,), either),
         Reader("predictions, CSV", "p.csv", (csv, numbers), either),
+        Reader("predictions, JSON lines", "p.jsonl", (lines, answers), either),
+        Reader("predictions, JSON", "p.json", (records, columns), either),
+        Reader("predictions, Feather", "p.feather", (feather,), either),
+        Reader("predictions, gzip", "p.csv.gz", (gzip.compress(csv, mtime=0),), either),
+        Reader("predictions, Zstandard", "p.csv.zst", (zstd,), either),
         Reader("predictions, NPZ", "p.npz", (of_probs, of_logits, of_top, of_sets), load_predictions),
         Reader("confusion matrix, CSV", "c.csv", (confusions,), either),
         Reader("predictions of many models, NPZ", "m.npz", (many,), several),

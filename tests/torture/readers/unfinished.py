@@ -51,11 +51,11 @@ def _cache_readers(scratch: Path) -> list[Reader]:
 
 
 def _part_readers() -> list[Reader]:
-    from confemb.cli.commands.words import _lines, _made_by
+    from confemb.cli.commands.words import _lines
     from confemb.spaces.captions.features import _load
     from confemb.spaces.lab.pictures import _load_part as lab_part
-    from confemb.spaces.words.visual import MANIFEST
     from confemb.spaces.words.visual import _load_part as words_part
+    from confemb.support.part_files import ABOUT, made_by
 
     vectors = np.ones((2, 3), np.float32)
     of_pictures = npz(vectors=vectors, rows=np.array([0, 2]), reasons=np.array(["", "broken", ""]))
@@ -71,9 +71,9 @@ def _part_readers() -> list[Reader]:
         Reader("part of word vectors, NPZ", "k-000000.npz", (of_words,), lambda path: words_part(path.parent, "k", 0)),
         Reader(
             "manifest of word vectors",
-            f"v.bin{MANIFEST}",
+            f"v.bin{ABOUT}",
             (b'{"activations": "resnet50:keras"}',),
-            lambda path: _made_by(path.with_name("v.bin")),
+            lambda path: made_by(path.with_name("v.bin")),
         ),
         Reader("list of words", "w.txt", (b"cat\nhot dog\n",), _lines),
     ]

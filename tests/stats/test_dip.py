@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confemb.studies.dip import dip_p_value, dip_statistic
+from confemb.stats.dip import dip_p_value, dip_statistic
 
 
 def test_closed_forms():

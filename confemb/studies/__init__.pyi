@@ -1,0 +1,27 @@
+# The studies' public names, each imported when it is first used.
+from .costs import cost_matrix as cost_matrix
+from .costs import least_cost_decisions as least_cost_decisions
+from .difference import PairDifferences as PairDifferences
+from .difference import pair_differences as pair_differences
+from .difference_report import DifferenceOptions as DifferenceOptions
+from .difference_report import compare_checkpoints as compare_checkpoints
+from .formation import form as form
+from .formation_report import formation_study as formation_study
+from .models import join_pictures as join_pictures
+from .models import procrustes as procrustes
+from .models import split_halves as split_halves
+from .models_report import ModelComparison as ModelComparison
+from .models_report import compare_models as compare_models
+from .models_report import models_study as models_study
+from .retraining import RetrainingSummary as RetrainingSummary
+from .retraining import summarise_networks as summarise_networks
+from .retraining_report import collect_networks as collect_networks
+from .retraining_report import retraining_study as retraining_study
+from .severity import mistake_severity as mistake_severity
+from .severity import severities as severities
+from .suggestions_report import find_suggestions as find_suggestions
+from .suggestions_report import suggestions_study as suggestions_study
+from .unknown import discover_class as discover_class
+from .unknown import fit_profile as fit_profile
+from .unknown import score_pictures as score_pictures
+from .unknown_report import unknown_study as unknown_study
