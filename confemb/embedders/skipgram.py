@@ -75,4 +75,5 @@ def _train_batch() -> Callable[..., Any] | None:
         from gensim.models.word2vec import train_batch_sg
     except ImportError:
         return None
-    return train_batch_sg  # type: ignore[no-any-return]
+    compiled: Callable[..., Any] = train_batch_sg
+    return compiled

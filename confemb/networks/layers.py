@@ -165,7 +165,7 @@ def of_depth(network: Callable[..., Any], depth: int, *, name: str, title: str) 
     def make(*given: Any, **options: Any) -> Any:
         return network(depth, *given, **options)
 
-    own = inspect.signature(network.__init__)  # type: ignore[misc]
+    own = inspect.signature(network.__init__)
     parameters = [one for one in own.parameters.values() if one.name not in ("self", "depth")]
     make.__signature__ = own.replace(parameters=parameters, return_annotation=network)  # type: ignore[attr-defined]
     make.__name__ = make.__qualname__ = name

@@ -19,7 +19,7 @@ from confemb.records.indices import name_index
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import PairCounts, PairSum, count_pairs
 from confemb.records.parquet_bounds import check_row_groups
-from confemb.records.prediction_files import check_falling, load_pairs, load_predictions
+from confemb.records.prediction_files import check_falling, load_pairs, load_predictions, naming_file
 from confemb.records.prediction_tables import own_names
 from confemb.records.predictions import Predictions, check_class_names, check_k
 from confemb.records.read_options import DEFAULT, ReadOptions, named_alike
@@ -124,7 +124,7 @@ def _count_shards(
         how = replace(how, options=named_alike(names, how.options))
     for (shard, file), size in zip(shards.items(), sizes, strict=True):
         step(file.name, 0)
-        with _naming(file):
+        with naming_file(file):
             counts = _count(file, names, how, drawn, lambda part: step(file.name, part * size))  # noqa: B023
             found.add(counts if counts.shards else replace(counts, shards=(shard,)))
         done += size
@@ -137,7 +137,7 @@ def _common_names(files: Sequence[Path], how: _How) -> tuple[str, ...] | None:
         return None
     found = []
     for file in files:
-        with _naming(file):
+        with naming_file(file):
             found.append(load_pairs(file, k=1, missing_classes="keep", options=how.options)[0].class_names)
     if len(set(found)) == 1:
         return None
@@ -352,15 +352,6 @@ def _size(file: Path) -> int:
             "write it as Parquet, or as several files."
         )
     return size
-
-
-@contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Put the file's name before the errors raised within, unless it stands there."""
-    try:
-        yield
-    except ConfembError as error:
-        raise error if str(error).startswith(str(file)) else ConfembError(f"{file}: {error}") from error
 
 
 @contextmanager

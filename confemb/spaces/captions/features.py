@@ -1,6 +1,6 @@
 """The activations of captioned pictures, computed once: kept in parts, by what the pictures' files hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +49,7 @@ def picture_features(
     for start in range(0, len(files), PICTURES_IN_PART):
         of_part = files[start : start + PICTURES_IN_PART]
         name = stage_key(activations.name, [sha256_file(file) for file in of_part])
-        rows = len(of_part)
-        part = store.load(name, whole=lambda arrays, rows=rows: arrays["features"].shape[:-1] == (rows,))
+        part = store.load(name, whole=_has_rows(len(of_part)))
         if part is None:
             part = {"features": _compute(of_part, activations)}
             store.save(name, **part)
@@ -92,6 +91,11 @@ def load_features(path: Path, pictures: int) -> np.ndarray:
     for row in np.flatnonzero(~np.isfinite(features).all(axis=1)):
         raise ConfembError(f"{path}, row {row}: a number is not finite; compute that picture's features again.")
     return features
+
+
+def _has_rows(pictures: int) -> Callable[[dict[str, np.ndarray]], bool]:
+    """Return what tells whether a part is of so many pictures."""
+    return lambda part: part["features"].shape[:-1] == (pictures,)
 
 
 def _compute(files: Sequence[Path], activations: Activations) -> np.ndarray:
