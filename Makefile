@@ -7,6 +7,7 @@
 #   make torture                kill, fill up, feed rubbish to and run twice everything; 20 minutes on 2 cores
 #   make versions               the tests with the lowest and highest versions of what confemb needs, on every
 #                               Python it names that is here; an hour on 2 cores
+#   make explorer               the explorer's bundle from its TypeScript sources; needs Node
 #   make bench                  the benchmarks on the CPU, six minutes on two quiet cores; into reports/benchmarks
 #   make bench-accelerator      those for a GPU (not run on one yet); needs JAX and PyTorch for it in .venv
 #   make run PYTHON=python3.12  with a Python of your choice
@@ -26,7 +27,7 @@ PYTHON_NEWEST := $(shell for python in python3.13 ~/.pyenv/versions/3.13*/bin/py
 	~/.pyenv/versions/3.12*/bin/python $(PYTHON); do \
 	$$python -c 'import ensurepip, venv' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: run paper test test-slow test-base test-newest torture versions lint bench bench-accelerator clean
+.PHONY: run paper test test-slow test-base test-newest torture versions lint bench bench-accelerator explorer clean
 
 run: .venv/installed
 	$(BIN)/confemb run digits
@@ -72,6 +73,10 @@ bench: .venv/installed-bench
 bench-accelerator: .venv/installed
 	$(BIN)/python experiments/benchmarks/accelerator.py
 	$(BIN)/python experiments/benchmarks/report.py
+
+# No lock file: it would name a registry. The two tools' versions are exact, and they need nothing else.
+explorer:
+	cd confemb/reporting/explorer && npm install --no-package-lock --no-audit --no-fund && npm run check && npm run build
 
 clean:
 	rm -rf .venv .venv-base .venv-newest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

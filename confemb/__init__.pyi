@@ -55,6 +55,7 @@ from .classifiers.adapters.torch import TorchClassifier as TorchClassifier
 from .classifiers.classification import classify as classify
 from .datasets import open_dataset as open_dataset
 from .embedders import EMBEDDERS as EMBEDDERS
+from .embedders.confusion_rate import ConfusionRate as ConfusionRate
 from .embedders.counts import Counts as Counts
 from .embedders.counts import count_similarity as count_similarity
 from .embedders.diffusion import Diffusion as Diffusion

@@ -21,7 +21,8 @@ above the classes ("dog", "vehicle") are pictured by the classes under their fir
 Found (reports/visual_words): of 300 held-apart pictures of 20 classes the right one of 1,000 nouns, each known from
 one picture, is the nearest for 25 % and among the five nearest for 54 %; of 20 nouns, for 72 %, and for 93 % with five
 pictures a noun. car~truck .56, car~dog .48. With people's judgements (MEN, 185 pairs of classes and words above them)
-visual vectors agree at .53, GloVe at .66, the confusion embedding at .77.
+visual vectors agree at .53, GloVe at .66, the confusion embedding at .77; on the 23 pairs of class names alone at .58,
+.87 and .74.
 """
 
 import argparse

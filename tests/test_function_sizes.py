@@ -10,7 +10,7 @@ import confemb
 
 PACKAGE = Path(confemb.__file__).parent
 DOCS = PACKAGE.parent / "docs" / "architecture.md"
-LONGEST, MOST_PARAMETERS, MOST_LONG = 60, 8, 10
+LONGEST, MOST_PARAMETERS, MOST_LONG = 60, 8, 16
 
 
 def functions(tree, prefix=""):

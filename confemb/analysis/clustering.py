@@ -8,6 +8,9 @@ import numpy as np
 
 from confemb.records.similarity import SimilarityMatrix
 
+# Optimal leaf ordering takes time in proportion to the third power of the classes, or the fourth.
+MOST_ORDERED = 1_500
+
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
@@ -40,7 +43,8 @@ class Seriation:
 def seriate(similarity: SimilarityMatrix) -> Seriation:
     """Order the classes by optimal leaf ordering (Bar-Joseph et al. 2001) of average linkage.
 
-    Which end comes first is free: the end nearer to the first class comes first.
+    Which end comes first is free: the end nearer to the first class comes first. Beyond `MOST_ORDERED` classes
+    the leaves stand as the linkage has them: an optimal order would take minutes to hours.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
     from scipy.spatial.distance import squareform
@@ -50,7 +54,7 @@ def seriate(similarity: SimilarityMatrix) -> Seriation:
         return Seriation(np.arange(size), np.empty((0, 4)))
     distance = squareform(np.clip(1.0 - similarity.values, 0.0, None), checks=False)
     tree = linkage(distance, "average")
-    if size > 2:
+    if 2 < size <= MOST_ORDERED:
         tree = optimal_leaf_ordering(tree, distance)
     order = leaves_list(tree)
     if np.flatnonzero(order == 0)[0] > (size - 1) / 2:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from confemb.cli.commands import captions, compare, counting, lab, models, similarities, uses, words
+from confemb.cli.commands import captions, compare, counting, explore, hierarchy, lab, models, similarities, uses, words
 from confemb.cli.commands import score as scoring
 from confemb.cli.commands.options import (
     ClassNames,
@@ -127,12 +127,18 @@ def embed(
     k: PairedClasses = None,
     self_pairs: Annotated[str, typer.Option(help="Pairs of a class with itself: keep or drop.")] = "keep",
     missing_classes: Annotated[str, typer.Option(help="Classes without pictures: error or drop.")] = "error",
-    weighting: Annotated[str, typer.Option(help="Weigh pairs by count or by probability.")] = "count",
+    weighting: Annotated[
+        str | None,
+        typer.Option(
+            help="Weigh pairs by count or by probability. Default: by probability where the file has probabilities and "
+            "no embedder is named, else by count."
+        ),
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Soften the probabilities: above 1 is softer.")] = 1.0,
     embedder: Annotated[
         str | None,
         typer.Option(
-            help="How pairs become vectors: confemb list embedders; skipgram is the paper's. Default: diffusion."
+            help="How pairs become vectors: confemb list embedders; skipgram is the paper's. Default: confusion_rate."
         ),
     ] = None,
     dim: Annotated[
@@ -178,11 +184,14 @@ def embed(
     from confemb.support.progress import Display
 
     check_output(out, inputs=given_paths(predictions, classes, groups, *(reference or [])))
+    # The default reads the probabilities where there are any; whoever names an embedder says what it reads.
+    weigh_by = one_of("--weighting", weighting or "count", "count", "probability")
+    by_what_there_is = weighting is None and embedder is None
     embedder = embedder or DEFAULT_EMBEDDER
     pairs = PairOptions(
         self_pairs=one_of("--self-pairs", self_pairs, "keep", "drop"),
         missing_classes=one_of("--missing-classes", missing_classes, "error", "drop"),
-        weighting=one_of("--weighting", weighting, "count", "probability"),
+        weighting=weigh_by,
         temperature=temperature,
     )
     names, reading = with_classes(classes, reading)
@@ -199,9 +208,8 @@ def embed(
         report=ReportOptions(groups={} if groups is None else load_groups(groups), reference=reference, item=item),
     )
     with unchanged(None if standard_input else predictions) as digest:
-        counts, found = load_pairs(
-            predictions, options=reading, class_names=names, k=k, **pairs.model_dump(exclude={"k"})
-        )
+        counting = pairs.model_dump(exclude={"k"}) | ({"weighting": None} if by_what_there_is else {})
+        counts, found = load_pairs(predictions, class_names=names, k=k, options=reading, **counting)
         replicates = None if found is not None or standard_input else load_replicates(predictions)
     if counts.k == 1 and embedder in ("skipgram", "directed"):
         note(f"each {item} has one predicted class only; {embedder} learns little from that (from 3 or more it does).")
@@ -210,6 +218,9 @@ def embed(
             f"counts alone do not tell which pairs are of one {item}, so no interval is given for other {item}s; "
             "confemb count --bootstraps 200 counts what that needs."
         )
+    if by_what_there_is and found is not None and found.top_probs is not None:
+        weigh_by = "probability"
+        options = options.model_copy(update={"pairs": pairs.model_copy(update={"weighting": weigh_by})})
     source = {"file": name} if digest is None else {"file": name, "sha256": digest}
     with writing(out) as draft:
         result = analyze_counts(
@@ -217,7 +228,7 @@ def embed(
             found,
             options,
             counted=None if replicates is None else CountedResampling(replicates, counts, names),
-            source=source | {"missing_classes": missing_classes, "weighting": weighting, "temperature": temperature},
+            source=source | {"missing_classes": missing_classes, "weighting": weigh_by, "temperature": temperature},
             display=Display(),
         )
         say_text(save_analysis(result, draft, display=Display()))
@@ -231,12 +242,14 @@ def report(folder: ResultFolder) -> None:
     say_text(write_result_report(folder))
 
 
+app.command()(explore.explore)
 app.command()(similarities.similar)
 app.command()(compare.compare)
 app.command()(models.retrain)
 app.command(name="models")(models.models)
 app.command()(models.diff)
 app.command()(models.formation)
+app.command()(hierarchy.hierarchy)
 app.command()(uses.suggest)
 app.command()(uses.severity)
 app.command()(uses.costs)
@@ -249,7 +262,7 @@ app.add_typer(captions.captions, name="captions")
 @app.command(name="list")
 def list_names(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="datasets, classifiers, embedders, references or experiments.")
+        str, typer.Argument(metavar="KIND", help="datasets, models, classifiers, embedders, references or experiments.")
     ],
 ) -> None:
     """Print the names that are known."""
@@ -257,6 +270,12 @@ def list_names(
         from confemb.support.settings import experiment_names
 
         names = experiment_names()
+    elif kind == "models":
+        from confemb.classifiers.models.model_names import FAMILIES
+        from confemb.networks.pretrained.weight_sources import PUBLISHED
+
+        names = [f"{one.prefix}:{one.argument}  {one.what}" for one in FAMILIES.values()]
+        names += [f"{name}  confemb's own network" for name in PUBLISHED]
     else:
         from confemb.datasets import DATASETS
         from confemb.embedders import EMBEDDERS
@@ -265,7 +284,7 @@ def list_names(
 
         registries = {r.kind + "s": r for r in (DATASETS, CLASSIFIERS, EMBEDDERS, REFERENCES)}
         if kind not in registries:
-            raise unknown_name("kind of name", kind, [*registries, "experiments"])
+            raise unknown_name("kind of name", kind, [*registries, "models", "experiments"])
         names = registries[kind].names()
     for name in names:
         say(name)
@@ -307,7 +326,7 @@ def fetch(
         say(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
 
 
-def main(stopping: Stopping | None = None) -> None:  # noqa: C901 - a branch for each way a command can end
+def main(stopping: Stopping | None = None) -> None:
     """Run the command line, and raise SystemExit with a status other than 0, see `confemb.cli.main`.
 
     Args:
@@ -386,7 +405,7 @@ def _open_closed_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
-            stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
             setattr(sys, name, stream)
 
 

@@ -1,8 +1,8 @@
 """Embedders turn pair counts, or a look into the classifier itself, into class vectors.
 
-`skipgram` is the paper's; `directed`, `balanced` and `ppmi` are relatives of it, `counts` is the plain baseline,
-`diffusion` follows the confusions over several steps, `weights` and `features` look into the classifier. `embed_runs`
-embeds once for each seed, and once where an embedder knows no chance.
+`confusion_rate` is the default; `skipgram` is the paper's; `directed`, `balanced` and `ppmi` are relatives of it,
+`counts` is the plain baseline, `diffusion` follows the confusions over several steps, `weights` and `features` look
+into the classifier. `embed_runs` embeds once for each seed, and once where an embedder knows no chance.
 
 May import: support, records, datasets.
 Start reading at: `Embedder` and `embed_runs` here, then `skipgram`.
@@ -32,6 +32,7 @@ EMBEDDERS = Registry(
     "confemb.embedders",
     {
         "balanced": "confemb.embedders.balanced:Balanced",
+        "confusion_rate": "confemb.embedders.confusion_rate:ConfusionRate",
         "counts": "confemb.embedders.counts:Counts",
         "diffusion": "confemb.embedders.diffusion:Diffusion",
         "directed": "confemb.embedders.directed:Directed",
@@ -55,7 +56,12 @@ class Embedder(Protocol):
     Attributes:
         deterministic: whether the seed changes nothing, so that one run says all.
 
-    An embedder may also have a `runs_in_threads`: true where several runs may go on at once, each in its thread.
+    An embedder may also have
+
+    * `runs_in_threads`: true where several runs may go on at once, each in its thread;
+    * `cosine_table(counts)`: the (K, K) cosines of its vectors, where they take less time than the vectors;
+    * `fit(counts)`: an embedder fitted to all pictures, whose `cosine_table` gives the cosines of a bootstrap replicate
+      in less time, and whose `interval(level)` gives (K, K) bounds of all similarities, of pairs never seen as well.
     """
 
     deterministic: ClassVar[bool]

@@ -8,8 +8,8 @@ from confemb.support.errors import ConfembError
 from confemb.support.ranges import MOST_SEEDS
 from confemb.support.settings import PluginSection, key_and_value
 
-# What `confemb embed` and `confemb.analyze` use; experiments say theirs.
-DEFAULT_EMBEDDER = "diffusion"
+# What `confemb embed` and `confemb.analyze` use; experiments say theirs. It reads probabilities where there are any.
+DEFAULT_EMBEDDER = "confusion_rate"
 
 
 class EmbedderOptions(PluginSection):

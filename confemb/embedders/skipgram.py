@@ -75,5 +75,4 @@ def _train_batch() -> Callable[..., Any] | None:
         from gensim.models.word2vec import train_batch_sg
     except ImportError:
         return None
-    compiled: Callable[..., Any] = train_batch_sg
-    return compiled
+    return train_batch_sg

@@ -39,8 +39,12 @@ class TrainedHere:
 
     def identity(self) -> Any:
         """Return what its weights depend on besides data and seed, JSON-able."""
+        from confemb.networks.training.smoothing import smoothing_identity
+
         dumped = self._experiment.model_dump(mode="json", exclude_none=True)
-        return [dumped["classifier"], dumped["training"]]
+        assert self._experiment.training is not None
+        smoothed = smoothing_identity(self._experiment.training)
+        return [dumped["classifier"], dumped["training"], *([] if smoothed is None else [smoothed])]
 
     def own_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
         """Return the dataset's class names as this classifier calls them: it takes them over."""

@@ -48,6 +48,9 @@ _ROW_NUMBERS = re.compile(r"^$|^unnamed:_?0$|^__index_level_0__$|^index$")
 _TOP = re.compile(r"top[0-9]+")
 _PROB = re.compile(r"prob[0-9]+")
 # timm's inference script: index_0, label_0, prob_0 and so on, the best first.
+# Ranks under other names: pred_1, top_2, top1_class; and their probabilities.
+_RANKED = re.compile(r"(?:top|pred|prediction|predicted)_?([0-9]+)(?:_(?:class|label|name|pred))?")
+_RANKED_PROBS = re.compile(r"(?:top|prob|score|conf|p)_?([0-9]+)(?:_(?:prob|probability|score|conf|confidence))?")
 _TIMM = {what: re.compile(rf"{what}_([0-9]+)") for what in ("label", "index", "prob")}
 # Cells that are lists: the classes best first, and their probabilities; or one score for each class.
 TOP_LISTS = ("top", "topk", "top_k", "top_classes", "top_labels")
@@ -55,7 +58,7 @@ TOP_PROBS = ("top_probs", "top_probabilities", "top_scores")
 SCORE_LISTS = ("probs", "probabilities", "probas", "scores", "logits")
 # In front of the classes' names in a wide table.
 _PREFIX = re.compile(
-    r"(?:prob|probs|proba|probability|p|score|conf|confidence|pred|prediction|y_prob|y_pred|logits?)[_ :.\-]+(?=\S)",
+    r"(?:probs?|proba|probability|p|score|conf|confidence|pred|prediction|y_prob|y_pred|class|logits?)[_ :.\-]+(?=\S)",
     re.I,
 )
 
@@ -125,14 +128,16 @@ class _Header:
         found = sorted(
             (int(match[1]), name) for name in self.names if (match := pattern.fullmatch(plain_name(name))) is not None
         )
-        return [name for _, name in found] if [n for n, _ in found] == list(range(len(found))) else []
+        numbers = [number for number, _ in found]
+        whole = numbers and numbers == list(range(numbers[0], numbers[0] + len(found))) and numbers[0] in (0, 1)
+        return [name for _, name in found] if whole else []
 
 
 def has_predictions(header: Sequence[str]) -> bool:
     """Tell whether the columns are those of predictions, rather than the classes of a confusion matrix."""
     found = _Header(header)
     tops = any(_TOP.fullmatch(plain_name(name)) for name in header)
-    timm = found.numbered(_TIMM["label"]) or found.numbered(_TIMM["index"])
+    timm = found.numbered(_TIMM["label"]) or found.numbered(_TIMM["index"]) or found.numbered(_RANKED)
     return bool(tops or timm or found.of(LABELS) or found.of(PREDICTED) or found.of(ANSWERS))
 
 
@@ -153,7 +158,7 @@ def choose_columns(header: Sequence[str], options: ReadOptions = DEFAULT) -> Col
     documented = found.exact("label") is not None and any(_TOP.fullmatch(plain_name(n)) for n in found.names)
     if not tops and (documented or (any(_TOP.fullmatch(plain_name(n)) for n in found.names))):
         return _documented(found, options, common)
-    timm = found.numbered(_TIMM["label"]) or found.numbered(_TIMM["index"])
+    timm = found.numbered(_TIMM["label"]) or found.numbered(_TIMM["index"]) or found.numbered(_RANKED)
     taken = {*tops, *(options.prob_columns or ()), *timm, *(name for name in common.values() if name)}
     label = options.label_column or _one(found, LABELS, "the true classes", "--label-column", taken)
     taken |= {label} if label else set()
@@ -224,7 +229,7 @@ def _as_many(probs: Sequence[str], tops: Sequence[str]) -> tuple[str, ...]:
 def _probabilities(found: _Header, tops: Sequence[str], options: ReadOptions) -> tuple[str, ...]:
     if options.prob_columns and options.top_columns:
         return _as_many(options.prob_columns, tops)
-    timm = found.numbered(_TIMM["prob"])
+    timm = found.numbered(_TIMM["prob"]) or [name for name in found.numbered(_RANKED_PROBS) if name not in tops]
     return tuple(timm) if len(timm) == len(tops) and timm else ()
 
 

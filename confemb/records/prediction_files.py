@@ -16,7 +16,7 @@ from confemb.records.cell_rules import positions
 from confemb.records.column_names import has_predictions
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import MissingClasses, PairCounts, SelfPairs, count_pairs, pairs_from_confusions
-from confemb.records.prediction_formats import parse_npz, parse_parquet
+from confemb.records.prediction_formats import parse_npz, parse_parquet, small_square
 from confemb.records.prediction_tables import OTHER, predictions_of_table
 from confemb.records.predictions import Predictions, check_class_names, check_k
 from confemb.records.read_options import DEFAULT, ReadOptions
@@ -28,6 +28,7 @@ from confemb.records.table_files import (
     ZIP_MAGIC,
     Table,
     format_of,
+    square_rows,
     table_of_arrow,
     table_of_json,
     table_of_json_lines,
@@ -149,6 +150,10 @@ def load_predictions(
     return _load_predictions(_read(path), class_names, keep, options)
 
 
+# The probabilities beyond are next to nothing, and a file of many classes seldom holds them.
+MOST_WEIGHED = 10
+
+
 def load_pairs(
     path: str | os.PathLike[str],
     *,
@@ -156,7 +161,7 @@ def load_pairs(
     k: int | None = None,
     self_pairs: SelfPairs = "keep",
     missing_classes: MissingClasses = "error",
-    weighting: Weighting = "count",
+    weighting: Weighting | None = "count",
     temperature: float = 1.0,
     options: ReadOptions = DEFAULT,
 ) -> tuple[PairCounts, Predictions | None]:
@@ -170,8 +175,10 @@ def load_pairs(
     Args:
         path: the file; "-" reads standard input.
         class_names: as in `load_predictions`.
-        k: how many predicted classes to pair with the true one; None takes 3, or as many as there are.
-        self_pairs, missing_classes, weighting, temperature: as in `count_pairs`.
+        k: how many predicted classes to pair with the true one; None takes 3, or as many as there are; of the
+            probabilities that `weighting=None` finds, 10.
+        self_pairs, missing_classes, weighting, temperature: as in `count_pairs`; a weighting of None weighs by
+            probability where the file has probabilities, and counts where it has none.
         options: as in `load_predictions`; `rows` and `kind` for confusion matrices.
 
     Returns:
@@ -191,19 +198,22 @@ def load_pairs(
             ), None
     if _is_matrix(content, options):
         check_k(1 if k is None else k, 1, what="predicted classes for each picture in a confusion matrix")
-        if weighting != "count":
+        if weighting == "probability":
             raise ConfembError(f"{where} is a confusion matrix and has no probabilities to weigh pairs by.")
         assert content.table is not None
-        assert content.table.rows is not None
+        rows = content.table.rows or square_rows(content.table)
+        assert rows is not None
         with naming_file(where):
-            confusions, names, shares = read_confusions(content.table.rows, class_names, options)
+            confusions, names, shares = read_confusions(rows, class_names, options)
             confusions = confusions if shares else confusions.astype(np.int64)
             return pairs_from_confusions(
                 confusions, names, self_pairs=self_pairs, missing_classes=missing_classes, shares=shares
             ), None
-    predictions = _load_predictions(content, class_names, classes_to_keep(k), options)
+    keep = classes_to_keep(MOST_WEIGHED if k is None and weighting is None else k)
+    predictions = _load_predictions(content, class_names, keep, options)
     with naming_file(where):
-        k = min(3, predictions.k) if k is None else k
+        weighting, most = chosen_weighting(weighting, predictions)
+        k = min(most, predictions.k) if k is None else k
         unseen = set(np.flatnonzero(np.bincount(predictions.labels, minlength=len(predictions.class_names)) == 0))
         only_other = {predictions.class_names[i] for i in unseen} == {OTHER}
         if missing_classes == "error" and only_other and OTHER not in (class_names or ()):
@@ -226,7 +236,7 @@ def _select_counted(
     k: int | None,
     self_pairs: SelfPairs,
     missing_classes: MissingClasses,
-    weighting: Weighting,
+    weighting: Weighting | None,
     temperature: float,
 ) -> PairCounts:
     """Return pairs that were counted, as other settings would have counted them."""
@@ -237,6 +247,18 @@ def _select_counted(
         raise ConfembError("its pairs are counted already: a temperature must be given to the counting.")
     k = min(3, counts.k) if k is None else k
     return counts.select(k=k, self_pairs=self_pairs, missing_classes=missing_classes, class_names=class_names)
+
+
+def chosen_weighting(weighting: Weighting | None, predictions: Predictions) -> tuple[Weighting, int]:
+    """Return how pairs are weighed, and how many classes of an item are paired where nobody says otherwise.
+
+    Args:
+        weighting: what was asked for; None weighs by probability where there are probabilities.
+        predictions: what is counted.
+    """
+    if weighting is None and predictions.top_probs is not None:
+        return "probability", MOST_WEIGHED
+    return weighting or "count", 3
 
 
 def holds_counts(content: bytes) -> bool:
@@ -299,14 +321,23 @@ def _read(path: str | os.PathLike[str]) -> _Content:
     if form == "arrow":
         with naming_file(where):
             return _Content(where, form, b"", table_of_arrow(data, where))
+    if form == "parquet":
+        with naming_file(where):
+            return _Content(where, form, data, small_square(data))
     return _Content(where, form, data, None)
 
 
 def _is_matrix(content: _Content, options: ReadOptions) -> bool:
     if options.label_column or options.top_columns or options.prob_columns:
         return False
+    if content.table is not None and content.table.rows is None:
+        return square_rows(content.table) is not None
     rows = None if content.table is None else content.table.rows
     return rows is not None and (is_square(rows) or not has_predictions(rows[0]))
+
+
+def _square(content: _Content) -> bool:
+    return content.table is not None and content.table.rows is not None and is_square(content.table.rows)
 
 
 def _load_predictions(
@@ -314,15 +345,14 @@ def _load_predictions(
 ) -> Predictions:
     with naming_file(content.where, lines=content.table is not None and content.table.lines):
         given = None if class_names is None else tuple(check_class_names(class_names))
-        if content.table is not None:
-            rows = content.table.rows
-            if rows is not None and is_square(rows) and _is_matrix(content, options):
-                raise ConfembError(
-                    "a confusion matrix holds no single predictions: `confemb embed` and `load_pairs` read it."
-                )
-            predictions = predictions_of_table(content.table, given, keep=keep, options=options)
-        elif content.form == "parquet":
+        if _is_matrix(content, options) and (_square(content) or content.table is None or content.table.rows is None):
+            raise ConfembError(
+                "a confusion matrix holds no single predictions: `confemb embed` and `load_pairs` read it."
+            )
+        if content.form == "parquet":
             predictions = parse_parquet(content.data, given, options, keep=keep)
+        elif content.table is not None:
+            predictions = predictions_of_table(content.table, given, keep=keep, options=options)
         else:
             predictions = parse_npz(content.data, given, keep, options)
         if predictions.top_probs is not None:

@@ -15,7 +15,7 @@ from confemb.records.prediction_tables import of_second, predictions_of_table, s
 from confemb.records.predictions import Predictions, check_class_names, label_sets
 from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.records.score_kinds import check_order
-from confemb.records.table_files import table_of_columns
+from confemb.records.table_files import Table, table_of_columns
 from confemb.support import files
 from confemb.support.errors import ConfembError, quoted_list, repeated
 from confemb.support.npz import read_arrays
@@ -42,6 +42,22 @@ def parse_parquet(
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfembError(f"the Parquet file is broken or no Parquet at all ({error}): write it again.") from error
     return predictions_of_table(table, given, keep=keep, options=options)
+
+
+def small_square(data: bytes) -> Table | None:
+    """Return the table in a Parquet file's bytes if it may be square; None where it has too many rows for that."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        names = file.schema_arrow.names
+        if repeated(names) or not 0 < file.metadata.num_rows <= len(names):
+            return None
+        return table_of_columns(file.read())
+    except (pa.ArrowException, OSError):
+        # What is broken is told by whoever reads it whole.
+        return None
 
 
 def _read_table(data: bytes, options: ReadOptions = DEFAULT) -> Any:

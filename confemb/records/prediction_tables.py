@@ -54,9 +54,24 @@ def predictions_of_table(
         ConfembError: no columns of predictions, a cell that is none, or what can be read in two ways; rows are named.
     """
     columns = choose_columns(table.header, options)
+    if len(columns.tops) > 1 and not options.top_columns and _are_scores(table, columns):
+        # Called by numbers, as pred_0, pred_1: a probability for each class, not the classes by rank.
+        columns = replace(columns, tops=(), probs=(), wide=columns.tops)
     own = own_names(table.metadata)
     reader = _TableReader(table, columns, own or given, own is not None, keep, options)
     return reader.predictions()
+
+
+def _are_scores(table: Table, columns: Columns) -> bool:
+    """Tell whether columns of predicted classes hold numbers that are not whole, as scores are and classes are not."""
+    for name in columns.tops:
+        try:
+            numbers = as_numbers(table.read(name), name, table.row_name)
+        except ConfembError:
+            return False
+        if np.isfinite(numbers).all() and (numbers != np.floor(numbers)).any():
+            return columns.tops[0].lower() != "top1"
+    return False
 
 
 class _TableReader:
@@ -254,6 +269,8 @@ class _TableReader:
 
     def _has_outsiders(self, label: np.ndarray, predicted: np.ndarray) -> bool:
         if label.dtype.kind != "O" or predicted.dtype.kind != "O":
+            return False
+        if set(map(type, label.tolist())) | set(map(type, predicted.tolist())) != {str}:
             return False
         known = set(self.names or label.tolist())
         return set(label.tolist()) <= known and not set(predicted.tolist()) <= known

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from confemb.records.cell_rules import folded, positions
+from confemb.records.cell_rules import encode_classes, folded, positions
 from confemb.records.indices import name_index
 from confemb.records.predictions import check_class_names
 from confemb.records.read_options import DEFAULT, ReadOptions, Rows
@@ -161,6 +161,11 @@ def _without_totals(header: list[str], first: list[str], values: np.ndarray) -> 
     if (columns and not sums) or (rows and not sums_below):
         if set(np.array(header)[columns]) == set(np.array(first)[rows]):
             return header, first, values
+        if bool(columns) != bool(rows) and (body != np.floor(body)).any():
+            # Beside shares of the rows, pandas' row of totals holds those of the whole.
+            say(f"{(header[columns[0]] if columns else first[rows[0]])!r} is no class but the shares of all: left out.")
+            header = [name for i, name in enumerate(header) if i not in columns]
+            return header, [name for i, name in enumerate(first) if i not in rows], body
         raise ConfembError(
             f"{(np.array(header)[columns].tolist() or np.array(first)[rows].tolist())[0]!r} is called as totals are, "
             "but is not the sum of the others: take totals out of the table, or rename the class."
@@ -202,6 +207,12 @@ def _aligned(header: list[str], first: list[str], values: np.ndarray) -> np.ndar
         if missing := [name for name in first if folded(name) not in place]:
             say(f"the table has no column {quoted_list(missing)}: never predicted.")
         return laid
+    if len(ours) == len(theirs) + 1 and all(_is_number(name) for name in first):
+        raise ConfembError(
+            "its rows have no class names, only its header has: put the names into the first column as well, as "
+            "pandas' "
+            "to_csv does with the index."
+        )
     if len(ours) != len(theirs):
         raise ConfembError(
             f"it has {len(theirs)} columns and {len(ours)} rows of counts: a confusion matrix must be square, with the "
@@ -212,6 +223,24 @@ def _aligned(header: list[str], first: list[str], values: np.ndarray) -> np.ndar
         f"line {row + 2} is of {first[row]!r} where the header has {header[row]!r}: header and first column must name "
         "the same classes in the same order."
     )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def refuse_nameless(rows: Sequence[Sequence[str]]) -> None:
+    """Raise where rows are a square of numbers alone."""
+    if len(rows) > 1 and all(len(row) == len(rows) for row in rows) and all(_is_number(c) for row in rows for c in row):
+        raise ConfembError(
+            f"it holds {len(rows)} rows of {len(rows)} numbers without class names: write them as header and "
+            "first column "
+            "(pandas.DataFrame(matrix, index=names, columns=names).to_csv)."
+        )
 
 
 def read_confusions(
@@ -244,7 +273,13 @@ def read_confusions(
     if given is None:
         return values, table.names, options.kind == "shares"
     given = tuple(check_class_names(given))
-    index = positions(_called(table.names, given), given)
+    if not set(table.names) & set(given) and all(map(str.isdecimal, table.names)):
+        # Classes by number, as a table made without names has them: indices, by the rule for all formats.
+        cells = {"of class names": np.array(table.names, object)}
+        indices, _ = encode_classes(cells, given, row_name=lambda row: f"line {row + 2}", options=options)
+        index = indices["of class names"]
+    else:
+        index = positions(_called(table.names, given), given)
     placed = np.zeros((len(given), len(given)))
     placed[np.ix_(index, index)] = values
     return placed, given, options.kind == "shares"
@@ -304,6 +339,8 @@ def _seems(table: SquareTable) -> str:
             if (np.abs(sums - whole) <= _ROUNDING * whole).all():
                 told = "say --kind shares" if axis == 1 else "the counts cannot be told from them: give the counts"
                 return f" Each {what} adds up to {whole}: if these are shares of the {what}s, {told}."
+    if min(abs(values.sum() - 1), abs(values.sum() - 100) / 100) <= _ROUNDING:
+        return f" All add up to {values.sum():g}: if these are shares of all, say --kind shares."
     return ""
 
 
@@ -318,6 +355,10 @@ def _shares(values: np.ndarray, table: SquareTable) -> np.ndarray:
         )
     sums = values.sum(axis=1)
     seen = sums > 0
+    for whole in (1.0, 100.0):
+        if abs(sums.sum() - whole) <= _ROUNDING * whole and len(values) > 1:
+            # Of the whole table: classes keep their shares, which add up to as many as there are.
+            return values / sums.sum() * len(values)
     for whole in (1.0, 100.0):
         if seen.any() and (np.abs(sums[seen] - whole) <= _ROUNDING * whole).all():
             return values / whole

@@ -4,6 +4,7 @@ CSV, TSV and other delimited text, JSON lines, JSON records, Parquet, Arrow and 
 with Zstandard. What a cell means is not decided here: see `confemb.cell_rules`.
 """
 
+import codecs
 import gzip
 import io
 import json
@@ -15,7 +16,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from confemb.records.class_cells import decimal_points, delimiter_word, parse_csv, sniff_delimiter
-from confemb.records.column_names import A_REPORT
+from confemb.records.column_names import A_REPORT, has_predictions
+from confemb.records.square_tables import is_square, refuse_nameless
 from confemb.support.errors import ConfembError, quoted_list, repeated
 from confemb.support.files import bounded, decode_text, parse_json
 from confemb.support.notes import say
@@ -29,6 +31,8 @@ _ARROW_MAGIC = b"ARROW1"
 _FEATHER_1_MAGIC = b"FEA1"
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# A larger table of numbers alone is no confusion matrix.
+_MOST_NAMELESS = 5_000
 _STREAM_MAGIC = b"\xff\xff\xff\xff"
 
 
@@ -112,17 +116,38 @@ def table_of_text(data: bytes, where: str) -> Table:
     Raises:
         ConfembError: text that is not UTF-8, or that is not a table; the line is named.
     """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # As spreadsheets save "Unicode text".
+        data = _from_utf16(data, where)
     text = decode_text(data, where=where)
     first = text[:1000].partition("\n")[0].lower()
     if "precision" in first and "recall" in first and "f1" in first:
         raise ConfembError(f"{where}: {A_REPORT}")
     delimiter = sniff_delimiter(text)
+    if first[:1].isdigit() and text.count("\n") < _MOST_NAMELESS:
+        _refuse_nameless_text(text, delimiter, where)
     rows = decimal_points(parse_csv(text, where=where, delimiter=delimiter), delimiter=delimiter)
     if delimiter in ";|":
         say(f"{where}: its cells are parted by {delimiter_word(delimiter)}.")
     header, *body = rows
     columns = {name: np.array(cells, dtype=object) for name, cells in zip(header, zip(*body, strict=True), strict=True)}
     return Table(tuple(header), columns.__getitem__, lambda row: f"line {row + 2}", rows=rows, lines=True)
+
+
+def _from_utf16(data: bytes, where: str) -> bytes:
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeError as error:
+        raise ConfembError(f"{where} is broken UTF-16 text ({error}): save it as UTF-8.") from error
+
+
+def _refuse_nameless_text(text: str, delimiter: str, where: str) -> None:
+    """Raise where delimited text is a square of numbers without class names."""
+    rows = [[cell.strip() for cell in line.split(delimiter)] for line in text.splitlines() if line.strip()]
+    try:
+        refuse_nameless(rows)
+    except ConfembError as error:
+        raise ConfembError(f"{where}: {error}") from error
 
 
 def table_of_json_lines(data: bytes, where: str) -> Table:
@@ -233,6 +258,24 @@ def table_of_columns(table: Any) -> Table:
         raise ConfembError(f"it has {quoted_list(twice)} as two columns: rename one of them.")
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     return Table(tuple(names), lambda name: arrow_column(table[name], name), lambda row: f"row {row}", metadata)
+
+
+def square_rows(table: Table) -> list[list[str]] | None:
+    """Return a table that is not text as the rows of a square one, class names first; None where it is none."""
+    if len(table.header) < 2:
+        return None
+    try:
+        columns = {name: table.read(name) for name in table.header}
+    except ConfembError:
+        return None
+    texts = [name for name, column in columns.items() if column.dtype.kind == "O"]
+    others = [name for name in columns if name not in texts]
+    if len(texts) != 1 or not others or len(columns[texts[0]]) > len(columns) or has_predictions(others):
+        return None
+    corner = "" if texts[0].startswith("__index_level") else texts[0]
+    body = zip(*(columns[name].tolist() for name in (texts[0], *others)), strict=True)
+    rows = [[corner, *others], *([str(name), *map(repr, numbers)] for name, *numbers in body)]
+    return rows if is_square(rows) else None
 
 
 def arrow_column(column: Any, name: str) -> np.ndarray:

@@ -66,6 +66,7 @@ class Study:
         facts: (name, value) of a few figures to see at once.
         sections: the body.
         data: file name -> the complete table behind the report, written as CSV.
+        texts: file name -> text of a further file, written as it is.
         manifest: JSON-able: what was run.
     """
 
@@ -75,6 +76,7 @@ class Study:
     sections: Sequence[Section]
     facts: Sequence[tuple[str, str]] = ()
     data: dict[str, pd.DataFrame] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     manifest: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> str:
@@ -121,6 +123,8 @@ def write_pages(study: Study, folder: Path) -> str:
 
     for name, frame in study.data.items():
         write_text(folder / name, frame_csv(frame))
+    for name, text in study.texts.items():
+        write_text(folder / name, text)
     write_text(folder / "tables.md", _markdown(study))
     write_text(folder / "tables.tex", _latex(study))
     pictures = {}

@@ -12,7 +12,7 @@ from confemb.analysis.options import AnalysisOptions
 from confemb.analysis.record import AnalysisRecord
 from confemb.embedders.options import DEFAULT_EMBEDDER, EmbedderOptions
 from confemb.records.pairs import PairCounts, count_pairs
-from confemb.records.prediction_files import classes_to_keep
+from confemb.records.prediction_files import MOST_WEIGHED, chosen_weighting, classes_to_keep
 from confemb.records.predictions import Predictions
 from confemb.records.predictions_from import PredictionKind, predictions_from
 from confemb.records.similarity import SimilarityMatrix
@@ -112,18 +112,22 @@ def analyze(
         y_true: (N,) true classes, by name or index.
         scores_or_classes: (N, K) probabilities, (N, k) most probable classes, or (N,) predicted classes.
         class_names: the K names in index order; None where the data say them.
-        k: how many of each item's most probable classes are paired with its true one; None: 3, or as many as there are.
+        k: how many of each item's most probable classes are paired with its true one; None: 3 (10 where the
+            default weighs by probability), or as many as there are.
         kind: what the second argument holds, where its values do not say it: "labels", "topk", "probs" or "logits".
-        options: how to count, embed and measure; by default as `confemb embed`. `k` goes before `options.pairs.k`.
+        options: how to count, embed and measure; by default as `confemb embed`, which weighs by probability
+            where there are any. `k` goes before `options.pairs.k`.
         source: facts about where the predictions come from, recorded.
         display: where progress shows.
 
     Raises:
         ConfembError: labels and scores that do not fit each other, or that may mean two things; as `analyze_counts`.
     """
+    keep = classes_to_keep(MOST_WEIGHED if k is None and options is None else k)
+    predictions = predictions_from(y_true, scores_or_classes, class_names=class_names, k=keep, kind=kind)
+    weighting, most = chosen_weighting(None if options is None else options.pairs.weighting, predictions)
     options = options or default_options()
-    predictions = predictions_from(y_true, scores_or_classes, class_names=class_names, k=classes_to_keep(k), kind=kind)
-    pairs = options.pairs.model_copy(update={"k": min(3, predictions.k) if k is None else k})
+    pairs = options.pairs.model_copy(update={"weighting": weighting, "k": min(most, predictions.k) if k is None else k})
     counts = count_pairs(predictions, **pairs.model_dump())
     return analyze_counts(
         counts, predictions, options.model_copy(update={"pairs": pairs}), source=source, display=display
@@ -131,7 +135,7 @@ def analyze(
 
 
 def default_options() -> AnalysisOptions:
-    """Return the options of `confemb embed` where none is given."""
+    """Return the options of `confemb embed` where none is given, for predictions without probabilities."""
     return AnalysisOptions(embedding=EmbedderOptions(name=DEFAULT_EMBEDDER))
 
 

@@ -40,7 +40,7 @@ class PartStore:
             if len(self._names) == 1:
                 np.save(file, arrays[self._names[0]], allow_pickle=False)
             else:
-                np.savez(file, **{name: arrays[name] for name in self._names})  # type: ignore[arg-type]  # numpy types the keywords as its own
+                np.savez(file, **{name: arrays[name] for name in self._names})  # type: ignore[arg-type]  # the stub takes the keyword for its own option
 
     def _file(self, part: str) -> Path:
         return self._folder / f"{part}.{'npy' if len(self._names) == 1 else 'npz'}"

@@ -316,16 +316,25 @@ def run_cosines(
     index = name_index(class_names)
     rows = np.array([index[name] for name in counts.class_names])
     values = np.empty((min(runs_of(embedder), runs or RUNS_OF_A_SEEDED_EMBEDDER), len(upper[0])), np.float32)
-    keys = (blake2b(f"{key}/{run}".encode(), digest_size=4).digest() for run in range(len(values)))
-    seeds = [int.from_bytes(digest, "little") % 2**31 for digest in keys]
-    for run, embedding in enumerate(embed_seeds(embedder, counts, seeds)):
-        found = cosines(embedding.vectors)
+    for run, found in enumerate(_cosine_tables(embedder, counts, key, len(values))):
         if len(rows) < size:
             whole = np.full((size, size), np.nan)
             whole[np.ix_(rows, rows)] = found
             found = whole
         values[run] = found[upper]
     return values
+
+
+def _cosine_tables(embedder: Embedder, counts: PairCounts, key: str, runs: int) -> Iterator[np.ndarray]:
+    """Return the (K, K) cosines of each run, without making vectors where the embedder needs none for them."""
+    table = getattr(embedder, "cosine_table", None)
+    if table is not None:
+        yield table(counts)
+        return
+    keys = (blake2b(f"{key}/{run}".encode(), digest_size=4).digest() for run in range(runs))
+    seeds = [int.from_bytes(digest, "little") % 2**31 for digest in keys]
+    for embedding in embed_seeds(embedder, counts, seeds):
+        yield cosines(embedding.vectors)
 
 
 def _selected(counts: PairCounts, drawn: np.ndarray) -> PairCounts:

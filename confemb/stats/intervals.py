@@ -68,6 +68,10 @@ class SimilarityInterval:
         low, high = float(self.low[row, column]), float(self.high[row, column])
         return None if np.isnan(low) or np.isnan(high) else (low, high)
 
+    def widened(self, low: np.ndarray, high: np.ndarray) -> "SimilarityInterval":
+        """Return the interval that holds both this one and other (K, K) bounds, where this one is known."""
+        return replace(self, low=np.minimum(self.low, low), high=np.maximum(self.high, high))
+
 
 def save_intervals(intervals: Iterable[SimilarityInterval], path: str | os.PathLike[str]) -> None:
     """Write the intervals of several sources over the same classes to one NPZ file; nothing is pickled.
@@ -191,19 +195,9 @@ class Spread:
     def interval(self, cosines: np.ndarray, class_names: tuple[str, ...]) -> SimilarityInterval:
         """Return the interval over pictures around the (P,) cosines that were found.
 
-        tanh(z +- t s), with s the standard deviation of z over pictures and t Student's quantile. Around the value
-        found, not the percentiles of the replicates: a replicate holds fewer different pictures than the sample, so
-        that biased similarities are biased twice. In simulations with known truth (pictures drawn from the 10,000 of
-        a CIFAR-10 classifier, 3 classes each) these intervals held the true value for 94 to 95 % of the pairs
-        with the embedders counts, balanced and diffusion, percentile intervals for 92 to 93 %; with ppmi for 89 %
-        from 2,000 pictures and 97 % from 8,000.
-
-        With few pictures a class they are too narrow: 77, 64, 90 and 89 % for counts, balanced, ppmi and diffusion
-        with 100 kinds of dogs, 50 pictures each (percentiles: 77, 57, 89, 86); 89, 84, 89 and 93 % with 200 each.
-        Two classes never confused in the sample are confused in no replicate, and no bootstrap knows of a bias.
-        So where many pairs are rarely confused those of `balanced` are too narrow with more pictures as well: 63 % with
-        250 pictures a class and 74 % with 1,000 where a quarter of the cells held less than 1 % of their row (counts
-        and diffusion: 95 to 98 %), since the logarithm of a rare share is biased; 95 to 97 % where next to none did.
+        tanh(z +- t s), with s the standard deviation of z over pictures and t Student's quantile. For seeded embedders,
+        whose replicates are few and vary by their seeds too; deterministic ones take the replicates' percentiles, see
+        `stats.posterior.Tails`. How often both hold the truth: `experiments/coverage.py`.
         """
         from scipy import stats
 

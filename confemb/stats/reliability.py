@@ -257,12 +257,13 @@ def choose_dimension(
         progress: called with (embeddings done, embeddings in all).
 
     Returns:
-        None where the embedder has no dimension to choose, there are fewer than four classes, or too few pictures.
+        None where the embedder has no dimension to choose or keeps them all (`whole`), there are fewer than four
+        classes, or too few pictures.
     """
     classes = len(class_names)
     if not dataclasses.is_dataclass(embedder) or classes < 4:
         return None
-    if "dim" not in {field.name for field in dataclasses.fields(embedder)}:
+    if "dim" not in {field.name for field in dataclasses.fields(embedder)} or getattr(embedder, "whole", False):
         return None
     tried = _DIMENSIONS if classes <= _MANY_CLASSES else _FEW_DIMENSIONS
     dims = sorted({dim for dim in (*tried, used) if dim < classes})

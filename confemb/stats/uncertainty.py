@@ -12,7 +12,7 @@ from confemb.records.embedding import EmbeddingRuns, cosines
 from confemb.records.indices import pair_indices
 from confemb.stats.bootstrap import Resampling, replicate_cosines, runs_of
 from confemb.stats.groups import two_values
-from confemb.stats.intervals import SOURCES, SimilarityInterval, Source, Spread, load_intervals, save_intervals
+from confemb.stats.intervals import LEVEL, SOURCES, SimilarityInterval, Source, Spread, load_intervals, save_intervals
 from confemb.stats.posterior import PosteriorResampling, Tails
 from confemb.stats.reliability import (
     NeighbourOverlap,
@@ -178,9 +178,13 @@ def measure_uncertainty(
     overlaps = [seed_overlap(runs)]
     intervals = []
     if effort.pictures > 1 and len(names) > 1:
+        # Fitted once to all pictures, an embedder may give the cosines of a replicate in a fraction of the time.
+        fitted = embedder.fit(resampling.whole()) if hasattr(embedder, "fit") else embedder
         interval, overlap = _over_pictures(
-            resampling, embedder, runs, effort.pictures, seed=seed, progress=step("bootstrap")
+            resampling, fitted, runs, effort.pictures, seed=seed, progress=step("bootstrap")
         )
+        if hasattr(fitted, "interval"):
+            interval = interval.widened(*fitted.interval(LEVEL))
         intervals.append(interval)
         overlaps.append(overlap)
     half = dimension = None
@@ -227,12 +231,14 @@ def _over_pictures(
     top = neighbours_shown(classes)
     spread = Spread(len(upper[0]))
     tails = None
+    # What an embedder does not know of empty cells itself, a prior on the cells does.
+    knows_empty_cells = hasattr(embedder, "interval")
     if runs_of(embedder) > 1:
         spread.add_seeds(found)
-    else:
+    elif not knows_empty_cells:
         tails = Tails(len(upper[0]), replicates)
     lists = []
-    drawn = PosteriorResampling(resampling, seed)
+    drawn = resampling if knows_empty_cells else PosteriorResampling(resampling, seed)
     for values in replicate_cosines(drawn, embedder, names, replicates=replicates, seed=seed, progress=progress):
         if not np.isnan(values[0]).all():
             lists.append(top_neighbours(values[0], classes, top))

@@ -21,6 +21,10 @@ from .severity import mistake_severity as mistake_severity
 from .severity import severities as severities
 from .suggestions_report import find_suggestions as find_suggestions
 from .suggestions_report import suggestions_study as suggestions_study
+from .tracking import Tracker as Tracker
+from .tracking_callbacks import keras_tracking as keras_tracking
+from .tracking_callbacks import lightning_tracking as lightning_tracking
+from .tracking_callbacks import trainer_tracking as trainer_tracking
 from .unknown import discover_class as discover_class
 from .unknown import fit_profile as fit_profile
 from .unknown import score_pictures as score_pictures

@@ -13,6 +13,7 @@ batches.
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,14 +148,17 @@ def onnx_pictures(home: Path, data: Path) -> dict[str, Callable[[], object]]:
 
     network = timm.create_model("resnet18", num_classes=len(NAMES)).eval()
     file = home / "resnet18.onnx"
-    torch.onnx.export(
-        network,
-        (torch.zeros(2, 3, 224, 224),),
-        str(file),
-        input_names=["x"],
-        dynamic_axes={"x": {0: "n"}},
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The exporter that takes the place of this one needs another package; the file is the same.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, 3, 224, 224),),
+            str(file),
+            input_names=["x"],
+            dynamic_axes={"x": {0: "n"}},
+            dynamo=False,
+        )
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     model = open_model(f"onnx:{file}", ModelSettings(class_names=NAMES, preprocess="unit"))
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import confemb
+from confemb.analysis.options import AnalysisOptions, ReportOptions
 from confemb.classifiers.class_matching import match_classes
 from confemb.classifiers.data.data_names import open_data
 from confemb.classifiers.models.model_names import open_model
@@ -30,13 +31,14 @@ from confemb.classifiers.scoring import discard_parts, score
 from confemb.classifiers.scoring_records import DataSettings
 from confemb.embedders.options import embedder_options
 from confemb.records.options import PairOptions
-from confemb.result.folder import embed_predictions
-from confemb.stats.options import UncertaintyOptions
+from confemb.result import analyze_counts
+from confemb.result.folder import save_analysis, writing
 
 FEWEST, MOST, SEED = 20, 100, 0
 SMALLEST, LARGEST = 512, 1 << 22
 SEEDS, DIM, EPOCHS = 20, 10, 20
 HERE = Path(__file__)
+SOURCE = {"experiment": "experiments/gallery/file_types.py", "seed": SEED}
 OUT = Path("reports/gallery_file_types")
 
 
@@ -127,22 +129,17 @@ def main() -> None:
         discard_parts(scored_file)
         counts, predictions = confemb.load_pairs(scored_file, k=3, missing_classes="drop")
         print(f"{len(predictions):,} files of {len(chosen)} types, {predictions.accuracy:.1%} right")
-        print(
-            embed_predictions(
-                counts,
-                predictions,
-                embedder_options("skipgram", SEEDS, [f"epochs={EPOCHS}"], dim=DIM),
-                out,
-                seed=SEED,
-                title=f"{len(chosen)} file types, {len(predictions):,} files",
-                description="magika's network on files of an installation, labelled by their suffix.",
-                groups=identifier.groups(counts.class_names),
-                item="file",
-                pairs=PairOptions(missing_classes="drop"),
-                uncertainty=UncertaintyOptions(),
-                source={"experiment": "experiments/gallery/file_types.py", "seed": SEED},
-            )
+        options = AnalysisOptions(
+            title=f"{len(chosen)} file types, {len(predictions):,} files",
+            description="magika's network on files of an installation, labelled by their suffix.",
+            seed=SEED,
+            pairs=PairOptions(missing_classes="drop"),
+            embedding=embedder_options("skipgram", SEEDS, [f"epochs={EPOCHS}"], dim=DIM),
+            report=ReportOptions(groups=identifier.groups(counts.class_names), item="file"),
         )
+        with writing(out) as draft:
+            result = analyze_counts(counts, predictions, options, source=SOURCE)
+            print(save_analysis(result, draft))
 
 
 if __name__ == "__main__":

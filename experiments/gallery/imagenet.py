@@ -80,7 +80,9 @@ def main() -> None:
     files = {}
     for name, model in {"efficientnet_lite0": f"python:{HERE}:Lite0", "resnet50": "resnet50:keras"}.items():
         files[name] = asked.out / f"{name}.parquet"
-        run("score", model, asked.pictures, "--only-labels", "--batch-size", 16, "--out", files[name], "--restart")
+        if not files[name].exists():
+            # A run that was stopped goes on.
+            run("score", model, asked.pictures, "--only-labels", "--batch-size", 16, "--out", files[name])
     title = "ImageNet: from EfficientNet-Lite0 to ResNet-50"
     run("diff", files["efficientnet_lite0"], files["resnet50"], "-k", 1, "--title", title, "--out", asked.out)
 

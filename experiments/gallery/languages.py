@@ -28,17 +28,18 @@ import numpy as np
 import pandas as pd
 
 import confemb
+from confemb.analysis.options import AnalysisOptions, ReportOptions
 from confemb.classifiers.class_matching import match_classes
 from confemb.classifiers.data.data_names import open_data
 from confemb.classifiers.models.model_names import open_model
 from confemb.classifiers.scoring import discard_parts, score
 from confemb.embedders import embed_runs
 from confemb.embedders.options import embedder_options
-from confemb.records.options import PairOptions
 from confemb.references.tables import distances_reference
 from confemb.reporting.tables import frame_to_markdown
-from confemb.result.folder import embed_predictions
-from confemb.stats.options import UncertaintyOptions
+from confemb.result import analyze_counts
+from confemb.result.folder import save_analysis, writing
+from confemb.stats.mantel import mantel_test
 from confemb.stats.seeds import summarise_runs
 from confemb.support.files import make_folder, write_text
 
@@ -47,6 +48,7 @@ LENGTHS, REPORTED, TEXTS, SEED = (1, 2, 3, 5), 3, 300, 0
 WORDS = 20_000
 SEEDS, DIM, EPOCHS = 20, 10, 20
 HERE = Path(__file__)
+SOURCE = {"experiment": "experiments/gallery/languages.py", "seed": SEED}
 # From the top of the repository: the result names its references by their paths.
 OUT = Path("reports/gallery_languages")
 
@@ -178,27 +180,21 @@ def main() -> None:
                 plain = confemb.count_similarity(counts)
                 row: dict[str, Any] = {"words": length, "texts": len(predictions), "right": predictions.accuracy}
                 for title, reference in references.items():
-                    test = confemb.mantel_test(median, reference)
+                    test = mantel_test(median, reference)
                     row |= {f"{title}_spearman": test.correlation, f"{title}_p": test.p_value}
-                    row[f"{title}_counts"] = confemb.mantel_test(plain, reference).correlation
+                    row[f"{title}_counts"] = mantel_test(plain, reference).correlation
                 rows.append(row)
                 if length == REPORTED:
-                    print(
-                        embed_predictions(
-                            counts,
-                            predictions,
-                            section,
-                            out,
-                            seed=SEED,
-                            title=f"{len(names)} languages, texts of {REPORTED} words",
-                            description="py3langid on words of wordfreq, drawn by frequency.",
-                            references=[f"distances:{path}" for path in tables.values()],
-                            item="text",
-                            pairs=PairOptions(),
-                            uncertainty=UncertaintyOptions(),
-                            source={"experiment": "experiments/gallery/languages.py", "seed": SEED},
-                        )
+                    options = AnalysisOptions(
+                        title=f"{len(names)} languages, texts of {REPORTED} words",
+                        description="py3langid on words of wordfreq, drawn by frequency.",
+                        seed=SEED,
+                        embedding=section,
+                        report=ReportOptions(reference=[f"distances:{path}" for path in tables.values()], item="text"),
                     )
+                    with writing(out) as draft:
+                        result = analyze_counts(counts, predictions, options, source=SOURCE)
+                        print(save_analysis(result, draft))
     frame = pd.DataFrame(rows)
     write_text(out / "words.csv", frame.to_csv(index=False, float_format="%.4f"))
     write_text(out / "words.md", frame_to_markdown(frame, digits=3) + "\n")

@@ -33,3 +33,38 @@ def test_logits_are_said_to_be_logits():
 def test_class_names_are_checked():
     with pytest.raises(ConfembError, match="the class name 'a' stands twice"):
         CallableClassifier(len, ["a", "a"])
+
+
+def test_columns_of_a_data_frame_are_matched_with_the_class_names():
+    import pandas as pd
+
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), size=9)
+    labels = probs.argmax(axis=1)
+    for order in ([0, 1, 2], [2, 0, 1]):
+        frame = pd.DataFrame(probs[:, order], columns=np.array(["a", "b", "c"])[order])
+        classifier = CallableClassifier(lambda rows, frame=frame: frame.iloc[rows], ["a", "b", "c"])
+        assert classify(classifier, np.arange(9), labels, ["a", "b", "c"], k=3).accuracy == 1.0
+        assert classify(classifier, list(range(9)), np.array(list("abc"))[labels], ["a", "b", "c"], k=3).accuracy == 1.0
+    other = CallableClassifier(lambda rows: frame.rename(columns={"a": "x"}).iloc[rows], ["a", "b", "c"])
+    with pytest.raises(ConfembError, match="the columns of the scores of 'callable' .*: 'x' are no class names"):
+        classify(other, np.arange(9), labels, ["a", "b", "c"], k=3)
+
+
+def test_a_network_that_ends_in_softmax_gives_no_logits():
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), size=9)
+    with pytest.raises(ConfembError, match="said to be logits, but are probabilities already"):
+        classify(
+            CallableClassifier(lambda rows: probs[rows], list("abc"), logits=True),
+            np.arange(9),
+            probs.argmax(1),
+            list("abc"),
+            k=2,
+        )
+    with pytest.raises(ConfembError, match="are percents"):
+        classify(
+            CallableClassifier(lambda rows: 100 * probs[rows], list("abc")),
+            np.arange(9),
+            probs.argmax(1),
+            list("abc"),
+            k=2,
+        )

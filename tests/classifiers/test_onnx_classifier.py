@@ -8,7 +8,7 @@ from confemb.support.errors import ConfembError
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from onnx import TensorProto, helper  # noqa: E402
+from onnx import TensorProto, helper
 
 NAMES = ("ant", "bee", "cow", "dog")
 LABELS = np.arange(7) % 4
@@ -194,3 +194,64 @@ def test_files_that_are_no_models(linear, tmp_path):
         with pytest.raises(ConfembError, match=r"linear\.onnx cannot be read as ONNX: ") as raised:
             OnnxClassifier(path, NAMES, logits=True)
         assert "\n" not in str(raised.value)
+
+
+def labelled(path, labels):
+    """Write a model that gives its input as probabilities, and beside it the label of the highest."""
+    from onnx import TensorProto, helper, save
+
+    kind = TensorProto.STRING if isinstance(labels[0], str) else TensorProto.INT64
+    names = helper.make_tensor("names", kind, [len(labels)], [n.encode() if isinstance(n, str) else n for n in labels])
+    nodes = [
+        helper.make_node("Identity", ["x"], ["probabilities"]),
+        helper.make_node("ArgMax", ["x"], ["best"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["names", "best"], ["label"]),
+    ]
+    size = ["n", len(labels)]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, size)],
+        [
+            helper.make_tensor_value_info("label", kind, ["n"]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, size),
+        ],
+        [names],
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+SCORES = np.random.default_rng(0).dirichlet(np.ones(3), size=30).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["cat", "dog", "ship"], ("cat", "dog", "ship")),
+        (["cat", "dog", "ship"], ("Katze", "Hund", "Schiff")),
+        ([0, 1, 2], ("cat", "dog", "ship")),
+        ([3, 5, 7], ("cat", "dog", "ship")),
+    ],
+)
+def test_names_that_go_with_the_label_output_are_taken(tmp_path, labels, names):
+    classifier = OnnxClassifier(labelled(tmp_path / "m.onnx", labels), names, logits=False)
+    np.testing.assert_array_equal(classifier.scores(SCORES), SCORES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "sentence"),
+    [
+        (
+            ["cat", "dog", "ship"],
+            ("dog", "cat", "ship"),
+            "says '(cat|dog)' where the most probable class .* '(cat|dog)'",
+        ),
+        (["dog", "cat", "ship"], ("cat", "dog", "ship"), "give class_names in the order of the model's own labels"),
+        ([5, 3, 7], ("cat", "dog", "ship"), "do not go with the columns of its scores"),
+    ],
+)
+def test_names_that_contradict_the_label_output_are_refused(tmp_path, labels, names, sentence):
+    classifier = OnnxClassifier(labelled(tmp_path / "m.onnx", labels), names, logits=False)
+    with pytest.raises(ConfembError, match=sentence):
+        classifier.scores(SCORES)

@@ -271,3 +271,11 @@ def test_the_command_refuses(table, more, said):
     result = run("score", f"python:{table / 'own.py'}:score", table / "t.csv", *more)
     assert said in str(result.exception)
     assert not Path("p.parquet").exists()
+
+
+def test_models_are_listed():
+    result = run("list", "models")
+    assert result.exit_code == 0
+    assert [line.split(":")[0] for line in result.output.splitlines()] == [
+        *("hf", "clip", "timm", "onnx", "torch", "keras", "sklearn", "python", "resnet50"),
+    ]

@@ -142,9 +142,9 @@ def test_the_seed_decides_everything():
         forest = make_pipeline(StandardScaler(), RandomForestClassifier(5))
         return out_of_fold(forest, INPUTS, LABELS, NAMES, folds=2, seed=seed).top_probs.tobytes()
 
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     one = run(0)
-    np.random.seed(2)  # noqa: NPY002
+    np.random.seed(2)
     assert run(0) == one
     assert run(1) != one
     fixed = [
@@ -170,3 +170,13 @@ def test_the_seed_decides_everything():
 def test_out_of_fold_errors(changes, sentence):
     with pytest.raises(ConfembError, match=sentence):
         out_of_fold(**{"estimator": GaussianNB(), "inputs": INPUTS, "labels": LABELS, "class_names": NAMES, **changes})
+
+
+def test_estimators_of_several_outputs_are_refused():
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.multioutput import MultiOutputClassifier
+
+    one_hot = np.eye(3, dtype=int)[LABELS]
+    for estimator in (RandomForestClassifier(5, random_state=0), MultiOutputClassifier(GaussianNB())):
+        with pytest.raises(ConfembError, match="has several outputs"):
+            SklearnClassifier(estimator.fit(INPUTS, one_hot), class_names=NAMES)

@@ -96,3 +96,11 @@ def test_it_ranks_as_the_same_network_in_flax(module):
     other = classify(FlaxClassifier(line, NAMES), ROWS, LABELS, NAMES, k=3)
     np.testing.assert_array_equal(one.top_classes, other.top_classes)
     np.testing.assert_allclose(one.top_probs, other.top_probs, rtol=1e-5)
+
+
+def test_floats_become_the_type_of_the_module(module):
+    classifier = TorchClassifier(module, NAMES)
+    expected = classifier.scores(ROWS)
+    np.testing.assert_array_equal(classifier.scores(ROWS.astype(np.float64)), expected)
+    with pytest.raises(ConfembError, match=r"fails on a batch of .* torch.int64 .*: turn the batch into its input"):
+        classifier.scores(ROWS.astype(np.int64))

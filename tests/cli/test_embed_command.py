@@ -131,8 +131,24 @@ def test_embed_options_are_used(run, files, no_figures):
 def test_embed_draws_nothing_at_random_by_default(run, files, no_figures):
     assert run("embed", files / "p.csv", "--out", files / "out", "--bootstraps", 0)[0] == 0
     stage = json.loads((files / "out" / "manifest.json").read_text())["stages"]["embed"]
-    assert stage["embedder"].startswith("Diffusion(")
+    assert stage["embedder"].startswith("ConfusionRate(")
     assert stage["seeds"] == [0]
+
+
+def test_the_default_reads_probabilities_where_there_are_any(run, tmp_path, no_figures):
+    probs = np.random.default_rng(0).dirichlet(np.ones(6), size=120)
+    np.savez(tmp_path / "p.npz", labels=np.arange(120) % 6, probs=probs)
+    weightings = {}
+    for name, options in {
+        "default": (),
+        "counted": ("--weighting", "count"),
+        "other": ("--embedder", "counts"),
+    }.items():
+        folder = tmp_path / name
+        assert run("embed", tmp_path / "p.npz", "--out", folder, "--bootstraps", 0, *options)[0] == 0
+        manifest = json.loads((folder / "manifest.json").read_text())
+        weightings[name] = (manifest["source"]["weighting"], manifest["stages"]["embed"]["pairs"]["k"])
+    assert weightings == {"default": ("probability", 6), "counted": ("count", 3), "other": ("count", 3)}
 
 
 def test_embed_tells_groups_apart(run, refused, files, no_figures):

@@ -44,6 +44,9 @@ CHANGES = {
     "training.nesterov": (False, "train"),
     "training.weight_decay": (0.1, "train"),
     "training.label_smoothing": (0.1, "train"),
+    # They go with label_smoothing = "similarity" only; tests/networks/training/test_smoothing.py has their keys.
+    "training.smoothing_similarity": None,
+    "training.smoothing_share": None,
     "training.schedule": ("cosine", "train"),
     "training.warmup": (0.1, "train"),
     "training.step_epochs": (3, "train"),

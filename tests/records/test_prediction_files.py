@@ -242,3 +242,18 @@ def test_a_failed_write_leaves_the_old_file(predictions, tmp_path, monkeypatch):
         save_predictions(predictions, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_pairs_are_weighed_by_the_probabilities_that_there_are(tmp_path):
+    probs = np.random.default_rng(0).dirichlet(np.ones(12), size=60)
+    labels = np.arange(60) % 12
+    np.savez(tmp_path / "probs.npz", labels=labels, probs=probs)
+    counts, predictions = load_pairs(tmp_path / "probs.npz", weighting=None)
+    # Of the ten most probable classes.
+    expected = count_pairs(predictions, k=10, weighting="probability")
+    assert (counts.k, counts.unit) == (10, expected.unit)
+    assert counts.counts.tolist() == expected.counts.tolist()
+    assert load_pairs(tmp_path / "probs.npz", weighting=None, k=2)[0].k == 2
+    np.savez(tmp_path / "top.npz", labels=labels, topk=np.argsort(-probs, axis=1)[:, :5])
+    counts, _ = load_pairs(tmp_path / "top.npz", weighting=None)
+    assert (counts.k, counts.unit) == (3, 1.0)

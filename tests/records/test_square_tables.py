@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from confemb.records.prediction_files import load_pairs
+from confemb.records.prediction_files import load_pairs, load_predictions
 from confemb.records.read_options import ReadOptions
 from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError
@@ -214,3 +214,60 @@ def test_similarities_that_must_not_be_refused(tmp_path, values):
 def test_decimal_commas(tmp_path):
     frame(SIMILAR).to_csv(tmp_path / "s.csv", sep=";", decimal=",")
     np.testing.assert_allclose(SimilarityMatrix.load_matrix(tmp_path / "s.csv").values, SIMILAR)
+
+
+def test_classes_by_number_beside_a_list_of_names(tmp_path):
+    text = pd.DataFrame(COUNTS).to_csv()
+    assert read(tmp_path, text).class_names == ("0", "1", "2", "3")
+    found = read(tmp_path, text, class_names=tuple(NAMES))
+    assert list(found.class_names) == NAMES
+    np.testing.assert_array_equal(found.matrix().toarray(), COUNTS)
+    from_1 = frame(COUNTS, [1, 2, 3, 4], [1, 2, 3, 4]).to_csv()
+    with pytest.raises(ConfembError, match="do they count from 1"):
+        read(tmp_path, from_1, class_names=tuple(NAMES))
+    np.testing.assert_array_equal(
+        read(tmp_path, from_1, class_names=tuple(NAMES), first_index=1).matrix().toarray(), COUNTS
+    )
+
+
+def test_a_square_table_in_other_formats(tmp_path):
+    table = frame(COUNTS)
+    table.to_parquet(tmp_path / "cm.parquet")
+    table.reset_index().to_feather(tmp_path / "cm.feather")
+    table.reset_index().to_json(tmp_path / "cm.json", orient="records")
+    frame(COUNTS.T).rename_axis("Predicted").reset_index().to_parquet(tmp_path / "turned.parquet")
+    for name in ("cm.parquet", "cm.feather", "cm.json", "turned.parquet"):
+        counts, _ = load_pairs(tmp_path / name)
+        assert list(counts.class_names) == NAMES
+        np.testing.assert_array_equal(counts.matrix().toarray(), COUNTS)
+        with pytest.raises(ConfembError, match="holds no single predictions"):
+            load_predictions(tmp_path / name)
+
+
+def test_numbers_without_names_say_how_to_write_them(tmp_path):
+    for text in (
+        "\n".join(",".join(map(str, row)) for row in COUNTS),
+        "\n".join(" ; ".join(map(str, row)) for row in COUNTS.astype(float)),
+    ):
+        with pytest.raises(
+            ConfembError, match="4 rows of 4 numbers without class names: write them as header and first"
+        ):
+            read(tmp_path, text)
+    with pytest.raises(ConfembError, match="its rows have no class names, only its header has"):
+        read(tmp_path, frame(COUNTS).to_csv(index=False))
+
+
+def test_shares_by_pandas(tmp_path, caplog):
+    def shares(by, margins):
+        return crosstab(TRUE, PREDICTED, ("true", "pred"), normalize=by, margins=margins).to_csv()
+
+    for by in ("index", "all"):
+        for margins in (False, True):
+            with pytest.raises(ConfembError, match="--kind shares"):
+                read(tmp_path, shares(by, margins))
+            np.testing.assert_allclose(
+                read(tmp_path, shares(by, margins), kind="shares").matrix().toarray(), SHARES, atol=1e-5
+            )
+    for margins in (False, True):
+        with pytest.raises(ConfembError, match="not shares"):
+            read(tmp_path, shares("columns", margins))

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import logging
+import re
 import sys
 
 import numpy as np
@@ -100,6 +101,11 @@ WRITERS = {
     "one_hot.npz": lambda p: np.savez(p, labels=np.eye(6, dtype=np.float32)[LABELS], probs=PROBS),
     "column.npz": lambda p: np.savez(p, labels=LABELS[:, None], topk=TOP),
     "top_names.npz": lambda p: np.savez(p, labels=NAMED[LABELS].astype(str), topk=NAMED[TOP].astype(str)),
+    "pred_1.csv": lambda p: ranked().rename(columns=lambda n: re.sub("(top|prob)", r"\1_", n)).to_csv(p),
+    "top_1.csv": lambda p: ranked(probs=False).rename(columns=lambda n: n.replace("top", "Top ")).to_csv(p),
+    "utf16.tsv": lambda p: ranked().to_csv(p, index=False, sep="\t", encoding="utf-16"),
+    "class_0.csv": lambda p: wide("class_", "012345", label=LABELS).to_csv(p, index=False),
+    "pred_0.csv": lambda p: wide("pred_", "012345", label=LABELS).to_csv(p, index=False),
     "wide.csv": lambda p: wide().to_csv(p, index=False),
     "wide_prefixed.csv": lambda p: wide("prob_").to_csv(p, index=False),
     "wide_logits.csv": lambda p: wide("logit_", scores=LOGITS).to_csv(p, index=False),
@@ -267,6 +273,10 @@ def test_answers_of_a_language_model(tmp_path, caplog):
 
 
 BROKEN = {
+    "list.jsonl": ('{"label": ["a"], "pred": "a"}\n', r"line 1 has \['a'\] in column 'label': it must hold one class"),
+    "object.jsonl": ('{"label": "a", "pred": {"a": 1}}\n', "in column 'pred': it must hold one class name"),
+    "score.jsonl": ('{"label": "a", "score": 0.9}\n{"label": "b", "score": 0.8}\n', "which is not said"),
+    "percents.csv": ("label,a,b\na,90,10\nb,20,80\na,70,30\n", "are percents"),
     "a.jsonl": ('{"label": "a"}\n[1]\n', "line 2: each line must be a JSON object"),
     "b.jsonl": ('{"label": "a", "pred": "a"}\n{"label": null, "pred": "a"}\n', "line 2 has no value in column 'label'"),
     "c.jsonl": ('{"label": "a", "pred": "a"}\n\n{"label": "a"}\n', "line 3 has no value in column 'pred'"),

@@ -101,11 +101,13 @@ def test_each_network_stands_for_itself_by_its_median():
 
 def test_two_groups_of_networks_are_found():
     first, second = np.random.default_rng(4).normal(size=(2, 4, 3))
-    found = summarise_networks(networks_around(first, second, first, first, second))
+    found = summarise_networks(networks_around(first, second, first, first, second, second, first))
     assert found.basins is not None
-    assert found.basins.runs == ((0, 2, 3), (1, 4))
-    assert found.seed_basins == (False,) * 5
-    assert summarise_networks(networks_around(*[first] * 5)).basins is None
+    assert found.basins.runs == ((0, 2, 3, 6), (1, 4, 5))
+    assert found.seed_basins == (False,) * 7
+    assert summarise_networks(networks_around(*[first] * 7)).basins is None
+    # Three and two are too few to tell from one network or two apart from the rest.
+    assert summarise_networks(networks_around(first, second, first, first, second)).basins is None
 
 
 def test_networks_that_do_not_fit_are_refused():

@@ -9,7 +9,7 @@ from confemb import Tracker
 from confemb.cli.app import app
 from confemb.records.pairs import count_pairs
 from confemb.records.predictions import predictions_from_scores
-from confemb.studies.tracking_callbacks import keras_tracking, lightning_tracking, trainer_tracking
+from confemb.studies import keras_tracking, lightning_tracking, trainer_tracking
 from confemb.support.errors import ConfembError
 
 NAMES = ("a", "b", "c", "d")

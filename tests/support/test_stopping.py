@@ -112,7 +112,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
 
 
 def test_what_is_unfinished_can_be_removed_from_anywhere(tmp_path):
-    with pytest.raises(RuntimeError), whole_file(tmp_path / "a.csv") as part:  # noqa: PT012
+    with pytest.raises(RuntimeError), whole_file(tmp_path / "a.csv") as part:
         part.write_text("half")
         with unfinished_folder(tmp_path / "b.part") as folder:
             (folder / "c").write_text("half")
@@ -144,3 +144,39 @@ def test_a_command_is_stopped_at_any_moment(tmp_path, number):
         assert "Traceback" not in told or process.returncode == -number
         assert not list(tmp_path.rglob("*.part*"))
         assert ("report:" in out) == (process.returncode == 0)
+
+
+_ARROW = """
+import io, sys, threading, time
+import pyarrow as pa, pyarrow.parquet as pq
+import confemb.cli.app as app
+
+class Slow(io.BytesIO):
+    def read(self, *size):
+        if threading.current_thread() is not threading.main_thread():
+            reading.set()
+            time.sleep(0.5)
+        return super().read(*size)
+
+def main(stopping):
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"label": ["a", "b"] * 500}), sink)
+    file = pq.ParquetFile(pa.PythonFile(Slow(sink.getvalue().to_pybytes()), mode="r"), pre_buffer=True)
+    batches = file.iter_batches(10)
+    threading.Thread(target=lambda: next(batches), daemon=True).start()
+    reading.wait()
+    print("confemb: the right message.", file=sys.stderr)
+    sys.exit(2)
+
+reading = threading.Event()
+app.main = main
+from confemb.cli import main
+main()
+"""
+
+
+def test_a_librarys_thread_does_not_abort_the_end(tmp_path):
+    """Arrow's threads take Python's lock to let go of a Python file; while Python is taken down that aborts."""
+    process = start(_ARROW, folder=tmp_path)
+    _, told = process.communicate(timeout=300)
+    assert (process.returncode, told) == (2, "confemb: the right message.\n")

@@ -62,7 +62,7 @@ class TorchClassifier:
             with evaluating(self._module):
                 scores = self._module(values.to(device_of(self._module)))
         except RuntimeError as error:
-            if "type" not in str(error):
+            if "type" not in str(error) and "not implemented for" not in str(error):
                 raise
             reason = str(error).strip().splitlines()[0]
             raise ConfembError(

@@ -15,7 +15,7 @@ from confemb.classifiers.data.folder_data import kind_of
 from confemb.classifiers.fingerprints import files_stamp
 from confemb.classifiers.scoring_records import DataSettings, ItemKind, OpenedData
 from confemb.support.errors import ConfembError, quoted_list, repeated
-from confemb.support.files import parse_json, sha256_file
+from confemb.support.files import is_there, parse_json, sha256_file
 
 ROWS_AT_A_TIME = 4096
 # A text may be a whole book.
@@ -183,7 +183,7 @@ def _kind_of_column(table: _Table, column: str, where: str) -> ItemKind:
     kind = INPUT_NAMES.get(column.lower(), "text" if column.lower() not in INPUT_NAMES else None)
     first = [cells[0] for cells, _ in zip(table.rows([column]), range(100), strict=False)]
     cells = [cell for cell in first if isinstance(cell, str)]
-    exist = [cell for cell in cells if len(cell) < 4096 and "\n" not in cell and (table.path.parent / cell).is_file()]
+    exist = [cell for cell in cells if _is_file(table.path.parent / cell)]
     if column.lower() not in INPUT_NAMES and exist:
         raise ConfembError(
             f"the column {column!r} of {where} could hold texts or paths ({exist[0]!r} is a file): say --kind text, or "
@@ -198,6 +198,11 @@ def _kind_of_column(table: _Table, column: str, where: str) -> ItemKind:
             "table's folder."
         )
     return kind_of([Path(cell) for cell in cells], where=f"the column {column!r} of {where}")
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a path leads to a file; a whole text, which is too long for a path, does not."""
+    return is_there(path) and path.is_file()
 
 
 def _are_paths(column: str, kind: ItemKind) -> bool:

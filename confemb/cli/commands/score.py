@@ -207,7 +207,7 @@ def _progress() -> "Iterator[Steps]":
             update(f"scoring, {pace}", done, total)
             if not display.enabled and now - last >= SECONDS_BETWEEN_LINES:
                 last = now
-                print(f"scored {done:,} of {total:,}, {pace}", file=sys.stderr, flush=True)  # noqa: T201
+                print(f"scored {done:,} of {total:,}, {pace}", file=sys.stderr, flush=True)
 
         yield progress
 
@@ -217,6 +217,7 @@ def _embed(out: Path, report: Path, scored: "Scored", data: "OpenedData") -> Non
     from confemb.analysis.options import ReportOptions
     from confemb.records.options import PairOptions
     from confemb.records.pairs import count_pairs
+    from confemb.records.prediction_files import chosen_weighting
     from confemb.result import analyze_counts, default_options
     from confemb.result.folder import save_analysis, writing
     from confemb.support.files import sha256_file
@@ -227,7 +228,10 @@ def _embed(out: Path, report: Path, scored: "Scored", data: "OpenedData") -> Non
     missing = len(names) - len(set(scored.predictions.labels.tolist()))
     if missing:
         note(f"{missing:,} of {len(names):,} classes have no {item}; they are left out of the report.")
-    pairs = PairOptions(k=min(3, scored.predictions.k), missing_classes="drop" if missing else "error")
+    weighting, most = chosen_weighting(None, scored.predictions)
+    pairs = PairOptions(
+        k=min(most, scored.predictions.k), weighting=weighting, missing_classes="drop" if missing else "error"
+    )
     options = default_options().model_copy(
         update={
             "title": visible(f"{scored.predictions.classifier} on {scored.predictions.dataset}"),

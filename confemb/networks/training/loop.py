@@ -27,6 +27,7 @@ from confemb.networks.training.checkpoints import Checkpoints
 from confemb.networks.training.distributed import ALONE, Team
 from confemb.networks.training.optimisers import make_optimiser
 from confemb.networks.training.options import TrainingOptions
+from confemb.networks.training.smoothing import label_targets
 from confemb.support.errors import ConfembError
 
 # On CPUs, a core computes this many pictures of a batch at a time: few enough for its caches.
@@ -188,7 +189,7 @@ def start(network: Network, training: Dataset, settings: TrainingOptions, *, see
     state = jax.device_put(state, replicated)
     images, labels = jax.device_put((training.images, training.labels), replicated)
     micro_batch = _micro_batch(mesh, batch_size, network.group)
-    compiled = make_step(graph, optimiser, settings, micro_batch)
+    compiled = make_step(graph, optimiser, settings, micro_batch, label_targets(settings, training.class_names))
 
     def step(state: TrainState, totals: jax.Array, rows: np.ndarray) -> tuple[TrainState, jax.Array]:
         placed = jax.device_put(rows, by_batch) if micro_batch is None else rows
@@ -276,20 +277,29 @@ def _micro_batch(mesh: Mesh, batch_size: int, group: int) -> int | None:
 
 
 def make_step(
-    graph: Any, optimiser: optax.GradientTransformation, settings: TrainingOptions, micro_batch: int | None
+    graph: Any,
+    optimiser: optax.GradientTransformation,
+    settings: TrainingOptions,
+    micro_batch: int | None,
+    smoothed: np.ndarray | None = None,
 ) -> Callable[..., tuple[TrainState, jax.Array]]:
     """Return the compiled steps: (state, totals, images, labels, rows, seed) -> (state, totals).
 
     `rows` (steps, batch size) are the pictures of each step, `totals` the sums of loss and accuracy over the steps of
     this epoch. With a `micro_batch` the gradients of so many pictures each are computed side by side, one on a core;
-    without, the batch is one program, and so are several steps.
+    without, the batch is one program, and so are several steps. `smoothed` (K, K) are the targets of each class where
+    `settings` smooth them along a similarity.
     """
 
     def loss_of(params: Any, rest: Any, inputs: jax.Array, labels: jax.Array) -> tuple[jax.Array, Any]:
         network = nnx.merge(graph, *_computed_in(settings.dtype, params, rest), copy=True)
         network.train()
         logits = network(inputs.astype(settings.dtype or inputs.dtype)).astype(jnp.float32)
-        targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), settings.label_smoothing)
+        if smoothed is None:
+            assert not isinstance(settings.label_smoothing, str)
+            targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), settings.label_smoothing)
+        else:
+            targets = jnp.asarray(smoothed)[labels]
         loss = optax.softmax_cross_entropy(logits, targets).mean()
         accuracy = (logits.argmax(axis=-1) == labels).mean()
         return loss, (nnx.state(network, nnx.BatchStat), jnp.stack([loss, accuracy]))

@@ -27,6 +27,7 @@ from confemb.networks.training.loop import (
     put_back,
 )
 from confemb.networks.training.options import TrainingOptions
+from confemb.networks.training.smoothing import label_targets
 from confemb.support.progress import Steps
 
 # (state, totals, rows) -> (state, totals), each with an axis of networks in front.
@@ -93,7 +94,7 @@ def start_together(
     state = jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *(state for *_, state in begun)), by_network)
     images, labels = jax.device_put((training.images, training.labels), everywhere)
     placed_seeds = jax.device_put(np.array(seeds, np.uint32), by_network)
-    one = make_step(graph, optimiser, settings, None)
+    one = make_step(graph, optimiser, settings, None, label_targets(settings, training.class_names))
     compiled = jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, 0, 0)), donate_argnums=(0, 1))
 
     def step(state: TrainState, totals: jax.Array, rows: np.ndarray) -> tuple[TrainState, jax.Array]:

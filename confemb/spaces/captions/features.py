@@ -1,6 +1,7 @@
 """The activations of captioned pictures, computed once: kept in parts, by what the pictures' files hold."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,8 @@ def picture_features(
     for start in range(0, len(files), PICTURES_IN_PART):
         of_part = files[start : start + PICTURES_IN_PART]
         name = stage_key(activations.name, [sha256_file(file) for file in of_part])
-        part = store.load(name, whole=_has_rows(len(of_part)))
+        rows = len(of_part)
+        part = store.load(name, whole=partial(_has_rows, rows))
         if part is None:
             part = {"features": _compute(of_part, activations)}
             store.save(name, **part)
@@ -93,9 +95,8 @@ def load_features(path: Path, pictures: int) -> np.ndarray:
     return features
 
 
-def _has_rows(pictures: int) -> Callable[[dict[str, np.ndarray]], bool]:
-    """Return what tells whether a part is of so many pictures."""
-    return lambda part: part["features"].shape[:-1] == (pictures,)
+def _has_rows(rows: int, arrays: dict[str, np.ndarray]) -> bool:
+    return arrays["features"].shape[:-1] == (rows,)
 
 
 def _compute(files: Sequence[Path], activations: Activations) -> np.ndarray:

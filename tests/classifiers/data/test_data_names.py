@@ -73,7 +73,7 @@ def write_table(path, rows, columns):
         pd.DataFrame(rows, columns=columns).to_parquet(path)
 
 
-ROWS = [["one, two\nthree", "b", "n1"], ["four", "a", "n2"], ['five "six"', "b", "n3"]]
+ROWS = [["one, two\nthree " * 500, "b", "n1"], ["four", "a", "n2"], ['five "six"', "b", "n3"]]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
