@@ -204,7 +204,7 @@ def test_the_front_page_is_one_page():
     assert set(confemb.__all__) - {"__version__"} <= set(dir(confemb))
     assert set(ROOMS) <= set(confemb.__all__)
     with pytest.raises(AttributeError, match="nothing"):
-        confemb.nothing
+        confemb.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("name", MOVED)

@@ -25,7 +25,7 @@ from confemb.support.errors import ConfembError
 from confemb.support.progress import Steps
 
 
-def classify(
+def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predictions
     classifier: Classifier,
     inputs: Any,
     labels: np.ndarray,

@@ -326,7 +326,7 @@ def fetch(
         say(f"{part.name} {part.split}: {len(part):,} pictures, {len(part.class_names)} classes")
 
 
-def main(stopping: Stopping | None = None) -> None:
+def main(stopping: Stopping | None = None) -> None:  # noqa: C901 - a branch for each way a command can end
     """Run the command line, and raise SystemExit with a status other than 0, see `confemb.cli.main`.
 
     Args:
@@ -405,7 +405,7 @@ def _open_closed_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
-            stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+            stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 
 

@@ -62,7 +62,7 @@ class SparsePlusLowRank:
         return self.sparse.shape
 
     @property
-    def T(self) -> "SparsePlusLowRank":
+    def T(self) -> "SparsePlusLowRank":  # noqa: N802
         """The transpose."""
         return SparsePlusLowRank(self.sparse.T, self.right, self.left)
 

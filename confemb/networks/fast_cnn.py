@@ -31,7 +31,7 @@ class FastCnn(nnx.Module):
 
     layers = ("max_pool",)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option of [classifier] in an experiment
         self,
         image_shape: tuple[int, int, int],
         class_count: int,

@@ -179,7 +179,7 @@ class Predictions:
         return replace(self, **taken)
 
 
-def predictions_from_scores(
+def predictions_from_scores(  # noqa: PLR0913 - most are the fields of the record that it makes
     scores: Any,
     labels: Any,
     class_names: Sequence[str],

@@ -125,7 +125,7 @@ def _count_shards(
     for (shard, file), size in zip(shards.items(), sizes, strict=True):
         step(file.name, 0)
         with naming_file(file):
-            counts = _count(file, names, how, drawn, lambda part: step(file.name, part * size))
+            counts = _count(file, names, how, drawn, lambda part: step(file.name, part * size))  # noqa: B023
             found.add(counts if counts.shards else replace(counts, shards=(shard,)))
         done += size
     return found.counts()
@@ -145,7 +145,7 @@ def _common_names(files: Sequence[Path], how: _How) -> tuple[str, ...] | None:
     return tuple(sorted(names, key=int if all(map(str.isdecimal, names)) else str))
 
 
-def count_replicates(
+def count_replicates(  # noqa: PLR0913 - how to count, and what to draw
     paths: Sequence[str | os.PathLike[str]],
     *,
     replicates: int,
@@ -225,7 +225,7 @@ def _count(
     return found.counts()
 
 
-def _stream(
+def _stream(  # noqa: C901 - one pass over a file; to be one reader with that of `prediction_formats`
     file: Path, k: int | None, class_names: tuple[str, ...] | None, *, probabilities: bool, ids: bool
 ) -> Iterator[tuple[Predictions, float]]:
     """Yield a Parquet file's predictions, some rows at a time, and which share of the rows has been read.

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import gensim.models  # what is imported at first use is not what is measured
+import gensim.models  # noqa: F401  # what is imported at first use is not what is measured
 import pandas as pd
 from counting_pairs import simulate
 from many_classes import make_shard

@@ -11,7 +11,7 @@ from confemb.support.errors import ConfembError
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from PIL import Image
+from PIL import Image  # noqa: E402
 
 NAMES = ("cat", "dog", "owl")
 LABELS = np.arange(5) % 3

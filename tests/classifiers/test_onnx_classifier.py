@@ -8,7 +8,7 @@ from confemb.support.errors import ConfembError
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper  # noqa: E402
 
 NAMES = ("ant", "bee", "cow", "dog")
 LABELS = np.arange(7) % 4

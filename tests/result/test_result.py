@@ -94,7 +94,7 @@ def test_a_result_with_a_reference_is_opened_as_it_was_saved(scores, options, tm
     gone = open_result(tmp_path / "result")
     assert gone.nearest("cat", 1) == made.nearest("cat", 1)
     with pytest.raises(ConfembError, match=r"similarities\.csv"):
-        gone.references[0].similarity
+        gone.references[0].similarity  # noqa: B018
 
 
 def test_a_confusion_matrix_is_opened_as_it_was_saved(options, tmp_path):

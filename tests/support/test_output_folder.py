@@ -50,7 +50,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert contents(folder) == {"a.csv": "2", "c.csv": "2"}
     assert not (folder / "figures").exists()
     assert sorted(os.listdir(folder)) == ["a.csv", "c.csv", "manifest.json"]
-    with pytest.raises(RuntimeError), output_folder(folder) as new:
+    with pytest.raises(RuntimeError), output_folder(folder) as new:  # noqa: PT012
         write_text(new.new("a.csv"), "3")
         raise RuntimeError
     assert contents(folder) == {"a.csv": "2", "c.csv": "2"}
@@ -155,7 +155,7 @@ def test_a_link_that_appears_while_the_work_goes_on_is_not_followed(tmp_path):
     outside = tmp_path / "outside"
     write_text(outside / "a.png", "mine")
     folder = tmp_path / "out"
-    with pytest.raises(ConfembError, match="is a link"), output_folder(folder) as new:
+    with pytest.raises(ConfembError, match="is a link"), output_folder(folder) as new:  # noqa: PT012
         write_text(new.new("figures/a.png"), "1")
         (folder / "figures").symlink_to(outside)
     assert contents(outside) == {"a.png": "mine"}

@@ -112,7 +112,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
 
 
 def test_what_is_unfinished_can_be_removed_from_anywhere(tmp_path):
-    with pytest.raises(RuntimeError), whole_file(tmp_path / "a.csv") as part:
+    with pytest.raises(RuntimeError), whole_file(tmp_path / "a.csv") as part:  # noqa: PT012
         part.write_text("half")
         with unfinished_folder(tmp_path / "b.part") as folder:
             (folder / "c").write_text("half")

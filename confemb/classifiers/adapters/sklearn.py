@@ -55,7 +55,7 @@ class SklearnClassifier:
         return scores
 
 
-def out_of_fold(
+def out_of_fold(  # noqa: PLR0913 - `ids`, `splits`, `dataset`, `name` describe the predictions
     estimator: Any,
     inputs: Any,
     labels: np.ndarray,

@@ -75,9 +75,9 @@ def open_python(
 
 
 def _import(module_name: str) -> ModuleType:
-    if "" not in sys.path and os.getcwd() not in sys.path:
+    if "" not in sys.path and os.getcwd() not in sys.path:  # noqa: PTH109
         # As `python -m` does.
-        sys.path.insert(0, os.getcwd())
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
         if module_name.endswith(".py"):
             path = Path(module_name).expanduser()

@@ -207,7 +207,7 @@ def _progress() -> "Iterator[Steps]":
             update(f"scoring, {pace}", done, total)
             if not display.enabled and now - last >= SECONDS_BETWEEN_LINES:
                 last = now
-                print(f"scored {done:,} of {total:,}, {pace}", file=sys.stderr, flush=True)
+                print(f"scored {done:,} of {total:,}, {pace}", file=sys.stderr, flush=True)  # noqa: T201
 
         yield progress
 

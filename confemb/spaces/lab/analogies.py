@@ -87,7 +87,7 @@ def load_analogies(path: str | os.PathLike[str]) -> AnalogySet:
         raise ConfembError(f"{path}: the section {empty[0]!r} has no questions: give four words a line, or two pairs.")
     if not questions:
         raise ConfembError(f"{path} holds no questions: write ': name', then four words on each line.")
-    name = os.path.basename(os.fspath(path))
+    name = os.path.basename(os.fspath(path))  # noqa: PTH119
     return AnalogySet(name, {section: tuple(dict.fromkeys(asked)) for section, asked in questions.items()})
 
 

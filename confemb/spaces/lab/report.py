@@ -221,7 +221,7 @@ def _map_text(found: Examination) -> str:
 
 
 def _map_figure(found: Examination, each: VectorMap, prefix: str) -> StudyFigure:
-    draw: Callable[[], Figure] = lambda: draw_map(found.mapped, each)
+    draw: Callable[[], Figure] = lambda: draw_map(found.mapped, each)  # noqa: E731
     return StudyFigure(f"{prefix}{each.method}", f"The vectors by {each.caption()}.", draw)
 
 

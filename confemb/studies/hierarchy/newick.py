@@ -95,7 +95,7 @@ def parse_newick(text: str, *, where: str, class_names: Sequence[str] | None = N
     return tree.restricted_to(tuple(class_names))
 
 
-def _parse(text: str, where: str) -> Branch:
+def _parse(text: str, where: str) -> Branch:  # noqa: C901 - a branch for each sign of the grammar
     root = Branch()
     stack, current = [root], root
     place, count, after_colon, labelled = 0, 1, False, False

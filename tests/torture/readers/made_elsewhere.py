@@ -49,7 +49,7 @@ def _tfds_readers(folder: Path) -> list[Reader]:
 
     with quiet_tfds() as tfds:
         # What reading would import: once, not in each fork, and before the memory is limited.
-        import array_record.python.array_record_data_source
+        import array_record.python.array_record_data_source  # noqa: F401
 
         tfds.list_builders(with_community_datasets=False)
     files = _files(folder)

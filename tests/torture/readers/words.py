@@ -41,7 +41,7 @@ def _wordnet(scratch: Path) -> list[Reader]:
     from tests.torture.small_wordnet import write_wordnet
 
     try:
-        import nltk
+        import nltk  # noqa: F401
     except ImportError:
         return []
     folder = scratch / "dict"
