@@ -30,7 +30,7 @@ class Hidden:
 sys.meta_path.insert(0, Hidden)
 
 import confemb
-from confemb.cli import main
+from confemb.cli.app import main
 
 assert all(getattr(confemb, name) is not None for name in confemb.__all__)
 done = {}

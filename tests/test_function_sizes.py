@@ -65,4 +65,5 @@ def test_functions_are_measured(tmp_path):
 def test_the_exceptions_are_those_with_a_reason(which, heading):
     exceptions = named(heading)
     assert sorted(exceptions) == sorted(found(PACKAGE)[which])
-    assert which or len(exceptions) <= MOST_LONG
+    # A command's help texts stand among its parameters.
+    assert which or len([name for name in exceptions if not name.startswith("cli/")]) <= MOST_LONG

@@ -4,7 +4,7 @@ Nothing here needs a neural-network library: a classifier is whatever gives scor
 are wrapped by `confemb.classifiers.adapters`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from confemb.records.predictions import (
 )
 from confemb.records.score_kinds import check_scores
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 
 def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predictions
@@ -35,7 +36,7 @@ def classify(  # noqa: PLR0913 - `ids`, `splits`, `dataset` describe the predict
     ids: np.ndarray | None = None,
     splits: np.ndarray | None = None,
     dataset: str = "",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Predictions:
     """Return the `k` most probable classes of every input; N in, N out, the last partial batch included.
 
@@ -109,7 +110,7 @@ def classify_datasets(
     k: int,
     class_names: Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Predictions:
     """Return the `k` most probable classes of every picture of the datasets, one after the other.
 

@@ -21,6 +21,7 @@ from confemb.classifiers.score_parts import Part, PartStore, write_all_scores
 from confemb.classifiers.scoring_records import PLURALS, OpenedData, OpenedModel
 from confemb.records.predictions import Predictions, check_k, predictions_from_scores
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 # Batches in which items of like length are sought; a resumed run begins at one of them, so it forms the same batches.
 BATCHES_IN_CHUNK = 8
@@ -76,7 +77,7 @@ def score(
     out: Path,
     settings: ScoreSettings | None = None,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Scored:
     """Score every item whose label means a class.
 
@@ -167,7 +168,7 @@ class _Run:
         splits = data.split_names()
         self._splits = np.full(len(rows), "", dtype=object) if splits is None else splits[rows]
 
-    def parts(self, start: int, seconds: float, progress: Callable[[int, int], None] | None) -> Iterator[Part]:
+    def parts(self, start: int, seconds: float, progress: Steps | None) -> Iterator[Part]:
         """Yield what is scored from item `start` on, every few seconds."""
         waiting: list[Part] = []
         last = time.monotonic()

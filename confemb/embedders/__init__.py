@@ -9,7 +9,7 @@ Start reading at: `Embedder` and `embed_runs` here, then `skipgram`.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, runtime_checkable
 
@@ -18,6 +18,7 @@ import numpy as np
 from confemb.records.embedding import ClassEmbedding, EmbeddingRuns
 from confemb.records.pairs import PairCounts
 from confemb.support.errors import ConfembError, unknown_name
+from confemb.support.progress import Steps
 from confemb.support.ranges import check_seed
 from confemb.support.registry import Registry
 from confemb.support.threads import usable_cores
@@ -84,7 +85,7 @@ class ClassifierEmbedder(Protocol):
         class_names: Sequence[str],
         *,
         batch_size: int,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Steps | None = None,
     ) -> ClassEmbedding:
         """Return an embedding of the classifier's classes, in its order; of those with pictures, where it needs them.
 
@@ -141,7 +142,7 @@ def is_deterministic(embedder: Embedder | ClassifierEmbedder) -> bool:
 
 
 def embed_runs(
-    embedder: Embedder, counts: PairCounts, seeds: Sequence[int], *, progress: Callable[[int, int], None] | None = None
+    embedder: Embedder, counts: PairCounts, seeds: Sequence[int], *, progress: Steps | None = None
 ) -> EmbeddingRuns:
     """Embed the same counts once for each seed; `progress` is called with (runs done, runs in all).
 

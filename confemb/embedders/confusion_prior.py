@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from confemb.records.indices import pair_indices
 from confemb.support.threads import one_thread
 
 # How long confusions diffuse (the heat kernel exp(-2 time (I - N)) of the normalised Laplacian I - N).
@@ -113,7 +114,7 @@ def prior_rates(shares: np.ndarray, confusions: np.ndarray, exposure: np.ndarray
         diffused = diffused_cosines(kernel)
         standing = standing_cosines(kernel, roots, weights.sum(axis=1) > 0)
         shared = np.maximum(_row_cosines(confusions), 0.0)
-        upper = np.triu_indices(len(shares), k=1)
+        upper = pair_indices(len(shares))
         features = np.stack(
             [standing[upper], np.log(shared[upper] + FEATURE_FLOOR), np.log(diffused[upper] + FEATURE_FLOOR)], axis=1
         )

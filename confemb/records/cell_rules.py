@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from confemb.records.indices import name_index
 from confemb.records.read_options import DEFAULT, ReadOptions
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 from confemb.support.notes import say
@@ -148,7 +149,7 @@ def _numbers(cells: Columns, names: tuple[str, ...] | None, row_name: RowName, o
     if options.cells == "ids" and options.class_ids is None:
         raise ConfembError("the cells are said to be ids, but the list of classes has none: give one with a column id.")
     if options.class_ids is not None and _are_ids(distinct, options.class_ids, options):
-        place = {number: index for index, number in enumerate(options.class_ids)}
+        place = name_index(options.class_ids)
         return {name: _placed(column, place, name, row_name) for name, column in whole.items()}, names
     if first is None:
         _refuse_counting_from_1(distinct, names)
@@ -278,7 +279,7 @@ def _unnamed(texts: Columns, row_name: RowName, options: ReadOptions) -> Encoded
     first: dict[str, str] = {}
     for cell in every:
         first.setdefault(folded(cell), cell.strip())
-    index = {fold: number for number, fold in enumerate(first)}
+    index = name_index(first)
     place = {cell: index[folded(cell)] for cell in every}
     return {name: _looked_up(cells, place) for name, cells in texts.items()}, tuple(first.values())
 
@@ -351,7 +352,7 @@ def _readings_differ(by_name: Mapping[str, int], names: tuple[str, ...], options
 
 def _name_reading(cells: Iterable[str], names: tuple[str, ...]) -> dict[str, int] | None:
     """Return the class of each cell where every one is a class name, letter by letter or as `folded`; else None."""
-    index = {name: i for i, name in enumerate(names)}
+    index = name_index(names)
     alike: dict[str, int] = {}
     shared = set()
     for i, name in enumerate(names):
@@ -384,7 +385,7 @@ def _unknown(texts: Columns, names: tuple[str, ...], row_name: RowName) -> Confe
 
 def positions(own: Sequence[str], given: Sequence[str]) -> np.ndarray:
     """Return (K,) the index in `given` of each of a file's own classes; raise for one that is not there."""
-    index = {name: i for i, name in enumerate(given)}
+    index = name_index(given)
     for name in own:
         if name not in index:
             raise unknown_name("class", name, given, where="the class names given, though the file has it")

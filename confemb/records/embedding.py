@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from confemb.records.indices import name_index
 from confemb.records.predictions import check_class_names
 from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, unknown_name
@@ -74,7 +75,7 @@ class ClassEmbedding:
             raise ConfembError("there is no class to start from: name at least one.")
         for name in given:
             self.vector(name)
-        index = {name: i for i, name in enumerate(self.class_names)}
+        index = name_index(self.class_names)
         target = sum(units[index[n]] for n in positive) - sum(units[index[n]] for n in negative)
         scores = units @ target / max(float(np.linalg.norm(target)), np.finfo(np.float32).tiny)
         order = [i for i in np.argsort(-scores, kind="stable") if self.class_names[i] not in given]

@@ -268,10 +268,15 @@ def holds_counts(content: bytes) -> bool:
 
 @contextmanager
 def naming_file(where: str | os.PathLike[str], *, lines: bool = False) -> Iterator[None]:
-    """Put the file's name before the errors raised within; `lines` tells how its rows are counted."""
+    """Put the file's name before the errors raised within, unless it stands there.
+
+    `lines` tells whether the file's rows are lines of text, whose numbers are then explained.
+    """
     try:
         yield
     except ConfembError as error:
+        if str(error).startswith(os.fspath(where)):
+            raise
         # Rows are counted from 0, as in numpy and pandas; a text editor counts lines from 1.
         note = " (row 0 is line 2)" if lines and re.search(r"\brow \d", str(error)) else ""
         raise ConfembError(f"{where}{note}: {error}") from error

@@ -108,17 +108,12 @@ def parse_npz(data: bytes, given: tuple[str, ...] | None, keep: int, options: Re
     return _from_arrays(contents, forms[0], names, keep, options)
 
 
-def _from_arrays(  # noqa: C901 - a branch for each array a file may hold
+def _from_arrays(
     contents: dict[str, np.ndarray], form: str, names: tuple[str, ...] | None, keep: int, options: ReadOptions
 ) -> Predictions:
     if contents["labels"].ndim == 2 and contents["labels"].shape[1] == 1:
         contents["labels"] = contents["labels"][:, 0]
-    one = contents[form].ndim == 1 or contents[form].shape[1:] == (1,)
-    if one and (form == "top_classes" or form == "topk" or contents[form].dtype.kind == "f"):
-        if form == "probs":
-            contents[form] = of_second(contents[form].reshape(-1), form)
-        elif form != "logits":
-            contents[form] = contents[form].reshape(-1, 1)
+    contents[form] = _in_columns(contents[form], form)
     values, labels = contents[form], contents["labels"]
     if values.size == 0:
         raise ConfembError(f"{form!r} has shape {values.shape} and holds nothing: give at least one row.")
@@ -165,6 +160,14 @@ def _from_arrays(  # noqa: C901 - a branch for each array a file may hold
     elif options.order == "rising":
         top, probs = top[:, ::-1], probs[:, ::-1]
     return Predictions(label_indices, top, probs, names, **texts, weights=contents.get("weights"))
+
+
+def _in_columns(values: np.ndarray, form: str) -> np.ndarray:
+    """Return predictions that are one number a row, or of one column, as the columns that they stand for."""
+    one = values.ndim == 1 or values.shape[1:] == (1,)
+    if not one or not (form in ("top_classes", "topk") or values.dtype.kind == "f") or form == "logits":
+        return values
+    return of_second(values.reshape(-1), form) if form == "probs" else values.reshape(-1, 1)
 
 
 def _one_label_a_row(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from confemb.records.class_cells import decimal_points, parse_csv, sniff_delimiter
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.predictions import check_class_names
 from confemb.records.square_tables import check_similarities
 from confemb.support.cells import csv_cells, plain_cell
@@ -85,7 +86,7 @@ class SimilarityMatrix:
 
     def laid_out(self, class_names: Sequence[str]) -> np.ndarray:
         """Return the (n, n) values for n class names in the order given, NaN for those that are not known."""
-        index = {name: i for i, name in enumerate(self.class_names)}
+        index = name_index(self.class_names)
         rows = np.array([index.get(name, -1) for name in class_names], dtype=np.intp)
         values = self.values[np.ix_(rows, rows)]
         values[rows < 0] = values[:, rows < 0] = np.nan
@@ -93,7 +94,7 @@ class SimilarityMatrix:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the long form: a row for each unordered pair with class_1, class_2, cosine (, low, high)."""
-        rows, columns = np.triu_indices(len(self.class_names), k=1)
+        rows, columns = pair_indices(len(self.class_names))
         names = np.array(self.class_names, dtype=object)
         frame = pd.DataFrame({"class_1": names[rows], "class_2": names[columns], "cosine": self.values[rows, columns]})
         if self.low is not None and self.high is not None:
@@ -191,7 +192,7 @@ def agreement(similarity: SimilarityMatrix, reference: SimilarityMatrix) -> Agre
     from scipy import stats
 
     ours, theirs = on_common_classes(similarity, reference)
-    upper = np.triu_indices(len(ours.class_names), k=1)
+    upper = pair_indices(len(ours.class_names))
     x, y = ours.values[upper], theirs.values[upper]
     known = ~(np.isnan(x) | np.isnan(y))
     x, y = x[known], y[known]

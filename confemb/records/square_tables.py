@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from confemb.records.cell_rules import encode_classes, folded, positions
+from confemb.records.indices import name_index
 from confemb.records.predictions import check_class_names
 from confemb.records.read_options import DEFAULT, ReadOptions, Rows
 from confemb.support.errors import ConfembError, quoted_list
@@ -198,7 +199,7 @@ def _aligned(header: list[str], first: list[str], values: np.ndarray) -> np.ndar
         return values
     unique = len(set(ours)) == len(ours) and len(set(theirs)) == len(theirs)
     if unique and set(theirs) <= set(ours) and theirs:
-        place = {name: column for column, name in enumerate(theirs)}
+        place = name_index(theirs)
         laid = np.zeros((len(ours), len(ours)))
         for row, name in enumerate(ours):
             if name in place:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from confemb.records.embedding import word2vec_words
+from confemb.records.indices import name_index
 from confemb.records.word_vector_files import BINARY, read_vectors
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import whole_file
@@ -41,7 +42,7 @@ class WordVectors:
         words, vectors = tuple(self.words), np.asarray(self.vectors, np.float32)
         if vectors.ndim != 2 or len(vectors) != len(words) or not len(words):
             raise ConfembError(f"vectors have shape {vectors.shape}, but there are {len(words)} words.")
-        index = {word: row for row, word in enumerate(words)}
+        index = name_index(words)
         if len(index) != len(words):
             twice = next(word for row, word in enumerate(words) if index[word] != row)
             raise ConfembError(f"the word {twice!r} has two vectors: keep one of them.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from confemb.records.class_cells import parse_csv
+from confemb.records.indices import name_index
 from confemb.records.similarity import SimilarityMatrix
 from confemb.references import KnownSimilarities
 from confemb.support.cells import plain_cell
@@ -89,7 +90,7 @@ def _read(name: str, argument: str | None) -> tuple[Path, SimilarityMatrix]:
 
 def _from_pairs(rows: list[list[str]], path: Path) -> SimilarityMatrix:
     names = list(dict.fromkeys(plain_cell(cell) for row in rows for cell in row[:2]))
-    index = {name: i for i, name in enumerate(names)}
+    index = name_index(names)
     values = np.full((len(names), len(names)), np.nan)
     for line, row in enumerate(rows, start=2):
         one, other = (index[plain_cell(cell)] for cell in row[:2])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from confemb.analysis.clustering import Seriation, find_clusters, seriate
+from confemb.records.indices import pair_indices
 from confemb.records.similarity import SimilarityMatrix
 from confemb.references.comparison import Comparison
 from confemb.reporting.agreement_table import ceiling_text, interval_text, p_statement, p_text
@@ -94,7 +95,7 @@ def write_comparison(found: Comparison, stem: Path) -> list[Path]:
 def pairs_csv(found: Comparison) -> str:
     """Return the pairs as CSV: class_1, class_2, a, b (similarities), rank_a, rank_b (shares from 0 to 1)."""
     first, second = found.rank_shares()
-    rows, columns = np.triu_indices(len(found.class_names), k=1)
+    rows, columns = pair_indices(len(found.class_names))
     known = ~np.isnan(first[rows, columns])
     rows, columns = rows[known], columns[known]
     order = np.argsort(-np.abs(first - second)[rows, columns], kind="stable")
@@ -123,7 +124,7 @@ def comparison_figure(found: Comparison) -> "Figure":
     _difference(right, found, first - second)
     _scatter(left, found, first, second)
     odd = _named(found)
-    rows, columns = np.triu_indices(size, k=1)
+    rows, columns = pair_indices(size)
     points = np.column_stack([second[rows, columns], first[rows, columns]])
     points = points[~np.isnan(points[:, 0])]
     named = np.array([(second[pair], first[pair]) for pair in odd]).reshape(-1, 2)
@@ -147,7 +148,7 @@ def _named(found: Comparison) -> list[tuple[int, int]]:
 
 def _scatter(axes: "Axes", found: Comparison, first: np.ndarray, second: np.ndarray) -> None:
     a, b = short_titles(found)
-    rows, columns = np.triu_indices(len(found.class_names), k=1)
+    rows, columns = pair_indices(len(found.class_names))
     x, y = second[rows, columns], first[rows, columns]
     x, y = x[~np.isnan(x)], y[~np.isnan(x)]
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, dashes=(4, 3), zorder=3)

@@ -1,6 +1,5 @@
 """The report of a result with so many classes that no table of all their pairs is made."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from confemb.reporting.tables import frame_table
 from confemb.stats.neighbours import Neighbours, nearest_neighbours
 from confemb.support.cells import csv_cells
 from confemb.support.files import write_text
+from confemb.support.progress import Steps
 
 NEIGHBOURS_SHOWN, PAIRS_KEPT, ROWS_SHOWN = 10, 10_000, 50
 
@@ -23,7 +23,7 @@ def write_many_classes(
     folder: Path,
     *,
     manifest: dict[str, Any],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> str:
     """Write `embedding.txt`, `neighbours.csv`, `strongest_pairs.csv`, tables and `report.html`, of the first run.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from confemb.analysis.caveats import isolated
 from confemb.analysis.derived import Analysis, source_name
+from confemb.records.indices import name_index
 from confemb.reporting.agreement_table import agreement_tables
 from confemb.reporting.reliability_table import reliability_table
 from confemb.reporting.tables import (
@@ -99,7 +100,7 @@ def column_tables(analysis: Analysis) -> list[ColumnTable]:
         # What would stand there is the order of the class names.
         lists = [[] if name in alone else column for name, column in zip(names, lists, strict=True)]
         return [ColumnTable("The ten nearest classes of every class", list(zip(names, lists, strict=True)))]
-    index = {name: i for i, name in enumerate(names)}
+    index = name_index(names)
     parts = [
         (f"Table {t}. Similarities of the {group} classes", [index[name] for name in members])
         for t, (group, members) in enumerate(analysis.result.groups.items(), start=1)

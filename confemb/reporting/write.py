@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from confemb.analysis.derived import Analysis
+from confemb.records.indices import pair_indices
 from confemb.reporting import style
 from confemb.reporting.html import PageFigure, render_page
 from confemb.reporting.latex import to_latex
@@ -79,7 +80,7 @@ def similarities_csv(analysis: Analysis) -> str:
     pair is empty.
     """
     size = len(analysis.class_names)
-    rows, columns = np.triu_indices(size, k=1)
+    rows, columns = pair_indices(size)
     values = {"cosine": analysis.similarity.values}
     for source, interval in analysis.intervals.items():
         values |= {f"{source}_low": interval.low, f"{source}_high": interval.high}

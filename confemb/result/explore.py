@@ -14,6 +14,7 @@ from confemb.embedders import embed_runs, make_pair_embedder
 from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
 from confemb.embedders.options import DEFAULT_EMBEDDER
 from confemb.records.class_cells import parse_csv
+from confemb.records.indices import name_index
 from confemb.records.pairs import count_pairs
 from confemb.records.prediction_files import chosen_weighting
 from confemb.records.predictions import Predictions
@@ -259,7 +260,7 @@ def _in_order(predictions: Predictions, class_names: tuple[str, ...]) -> Predict
     """Return predictions with the same classes in another order."""
     if predictions.class_names == class_names:
         return predictions
-    index = {name: i for i, name in enumerate(class_names)}
+    index = name_index(class_names)
     new = np.array([index[name] for name in predictions.class_names])
     return dataclasses.replace(
         predictions,

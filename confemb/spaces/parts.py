@@ -1,6 +1,5 @@
 """Arrays that are computed part by part: a finished part waits on disk, so that a stopped run goes on."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -42,10 +41,6 @@ class PartStore:
                 np.save(file, arrays[self._names[0]], allow_pickle=False)
             else:
                 np.savez(file, **{name: arrays[name] for name in self._names})  # type: ignore[arg-type]  # the stub takes the keyword for its own option
-
-    def remove(self) -> None:
-        """Remove the folder with all parts."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _file(self, part: str) -> Path:
         return self._folder / f"{part}.{'npy' if len(self._names) == 1 else 'npz'}"

@@ -6,7 +6,7 @@ Here it depends on the seed, the replicate and the picture's id alone, so that s
 the replicate of the whole, and the order of the pictures changes nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from hashlib import blake2b
@@ -16,11 +16,13 @@ import numpy as np
 
 from confemb.embedders import Embedder, embed_seeds
 from confemb.records.embedding import cosines
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.options import PairOptions
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import PairCounts, SelfPairs, count_pairs
 from confemb.records.predictions import Predictions
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 # A seeded embedder runs this often on each replicate, from other seeds each time: two runs of one replicate differ by
 # their seeds alone, which tells the seeds' part from the pictures'.
@@ -222,7 +224,7 @@ def picture_replicates(
     pairs: PairOptions | None = None,
     replicates: int = 200,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Iterator[np.ndarray]:
     """Embed bootstrap replicates of the pictures, one after the other.
 
@@ -250,7 +252,7 @@ def replicate_cosines(
     *,
     replicates: int,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Iterator[np.ndarray]:
     """Embed bootstrap replicates, one after the other, so that they need not be held at once.
 
@@ -308,10 +310,10 @@ def run_cosines(
         ConfembError: a class that can get no vector.
     """
     size = len(class_names)
-    upper = np.triu_indices(size, k=1)
+    upper = pair_indices(size)
     # A class in no pair has no vector.
     counts = _selected(counts, counts.counts)
-    index = {name: i for i, name in enumerate(class_names)}
+    index = name_index(class_names)
     rows = np.array([index[name] for name in counts.class_names])
     values = np.empty((min(runs_of(embedder), runs or RUNS_OF_A_SEEDED_EMBEDDER), len(upper[0])), np.float32)
     for run, found in enumerate(_cosine_tables(embedder, counts, key, len(values))):

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from confemb.records.cell_rules import positions
+from confemb.records.indices import name_index
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import PairCounts, PairSum, count_pairs
 from confemb.records.parquet_bounds import check_row_groups
-from confemb.records.prediction_files import check_falling, load_pairs, load_predictions
+from confemb.records.prediction_files import check_falling, load_pairs, load_predictions, naming_file
 from confemb.records.prediction_tables import own_names
 from confemb.records.predictions import Predictions, check_class_names, check_k
 from confemb.records.read_options import DEFAULT, ReadOptions, named_alike
@@ -26,6 +27,7 @@ from confemb.stats.count_replicates import CountReplicates, ReplicateSum, load_r
 from confemb.stats.csv_chunks import open_csv_chunks
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import MOST_UNPACKED, open_file, sha256_file
+from confemb.support.progress import Progress
 
 # So many cells of a table are held at a time.
 _CELLS = 2**22
@@ -41,7 +43,7 @@ def count_shards(
     weighting: Weighting = "count",
     temperature: float = 1.0,
     options: ReadOptions = DEFAULT,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> PairCounts:
     """Count the pairs of all shards; their order makes no difference.
 
@@ -96,7 +98,7 @@ def _count_shards(
     paths: Sequence[str | os.PathLike[str]],
     class_names: Sequence[str] | None,
     how: _How,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Progress | None,
     drawn: ReplicateSum | None,
 ) -> PairCounts:
     files = [Path(path) for path in paths]
@@ -122,7 +124,7 @@ def _count_shards(
         how = replace(how, options=named_alike(names, how.options))
     for (shard, file), size in zip(shards.items(), sizes, strict=True):
         step(file.name, 0)
-        with _naming(file):
+        with naming_file(file):
             counts = _count(file, names, how, drawn, lambda part: step(file.name, part * size))  # noqa: B023
             found.add(counts if counts.shards else replace(counts, shards=(shard,)))
         done += size
@@ -135,7 +137,7 @@ def _common_names(files: Sequence[Path], how: _How) -> tuple[str, ...] | None:
         return None
     found = []
     for file in files:
-        with _naming(file):
+        with naming_file(file):
             found.append(load_pairs(file, k=1, missing_classes="keep", options=how.options)[0].class_names)
     if len(set(found)) == 1:
         return None
@@ -153,7 +155,7 @@ def count_replicates(  # noqa: PLR0913 - how to count, and what to draw
     weighting: Weighting = "count",
     temperature: float = 1.0,
     options: ReadOptions = DEFAULT,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> CountReplicates:
     """Count as `count_shards`, and count bootstrap replicates of the pictures in the same pass.
 
@@ -255,7 +257,7 @@ def _stream(  # noqa: C901 - one pass over a file; to be one reader with that of
         further = ["weight", "id", "split"] if ids else ["weight"]
         wanted += [name for name in further if name in schema.names]
         texts = [name for name in named if not pa.types.is_integer(schema.field(name).type)]
-        index = {name: i for i, name in enumerate(own or names)}
+        index = name_index(own or names)
         cells = [_Cells(name, index) for name in named]
         options = {"read_dictionary": texts, "buffer_size": 2**20, "pre_buffer": False}
         with open_file(file) as content, pq.ParquetFile(content, **options) as opened:
@@ -350,15 +352,6 @@ def _size(file: Path) -> int:
             "write it as Parquet, or as several files."
         )
     return size
-
-
-@contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Put the file's name before the errors raised within, unless it stands there."""
-    try:
-        yield
-    except ConfembError as error:
-        raise error if str(error).startswith(str(file)) else ConfembError(f"{file}: {error}") from error
 
 
 @contextmanager

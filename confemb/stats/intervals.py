@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from confemb.records.indices import pair_indices
 from confemb.records.predictions import check_class_names
 from confemb.stats.seeds import pair_square
 from confemb.support.errors import ConfembError
@@ -88,7 +89,7 @@ def save_intervals(intervals: Iterable[SimilarityInterval], path: str | os.PathL
             raise ConfembError("intervals over different classes do not go into one file.")
         if f"{interval.source}_low" in arrays:
             raise ConfembError(f"there are two intervals over {interval.source}; give one.")
-        upper = np.triu_indices(len(names), k=1)
+        upper = pair_indices(len(names))
         arrays[f"{interval.source}_low"] = interval.low[upper].astype(np.float32)
         arrays[f"{interval.source}_high"] = interval.high[upper].astype(np.float32)
         arrays[f"{interval.source}_replicates"] = np.array(interval.replicates, np.int64)

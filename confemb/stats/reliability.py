@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy as np
 from confemb.embedders import Embedder
 from confemb.embedders.counts import count_similarity
 from confemb.records.embedding import EmbeddingRuns, cosines
+from confemb.records.indices import pair_indices
 from confemb.records.pairs import PairCounts
 from confemb.stats.bootstrap import Resampling, run_cosines
 from confemb.stats.intervals import Source
 from confemb.stats.seeds import pair_square
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 NEIGHBOURS = 10
 MOST_RUNS_COMPARED_WHOLE = 20
@@ -115,7 +117,7 @@ def split_half(
     *,
     splits: int,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> SplitHalf | None:
     """Embed random halves of the pictures apart, and compare their similarities.
 
@@ -220,7 +222,7 @@ def seed_overlap(runs: EmbeddingRuns) -> NeighbourOverlap | None:
     classes = len(runs.class_names)
     if len(runs) < 2 or classes < 3:
         return None
-    upper = np.triu_indices(classes, k=1)
+    upper = pair_indices(classes)
     top = neighbours_shown(classes)
     lists = [top_neighbours(cosines(vectors)[upper], classes, top) for vectors in runs.vectors]
     return neighbour_overlap(lists, classes, "seeds")
@@ -234,7 +236,7 @@ def choose_dimension(
     splits: int,
     seed: int,
     used: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> DimensionChoice | None:
     """Try dimensions by twofold cross-validation over the pictures.
 
@@ -299,4 +301,4 @@ def choose_dimension(
 
 def _count_pairs_of(counts: PairCounts, class_names: tuple[str, ...]) -> np.ndarray:
     """Return (P,) the plain count similarities laid out for `class_names`; NaN for classes without pictures."""
-    return count_similarity(counts).laid_out(class_names)[np.triu_indices(len(class_names), k=1)]
+    return count_similarity(counts).laid_out(class_names)[pair_indices(len(class_names))]

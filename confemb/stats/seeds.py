@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from confemb.records.embedding import EmbeddingRuns, cosines
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.similarity import SimilarityMatrix
 from confemb.stats.dip import dip_p_value
 from confemb.support.errors import ConfembError, unknown_name
@@ -100,7 +101,7 @@ def next_run_within(runs: int) -> float:
 
 def _pair_cosines(runs: EmbeddingRuns) -> np.ndarray:
     """Return (S, P) float32 cosines of the P unordered pairs of classes, in upper-triangle order."""
-    upper = np.triu_indices(len(runs.class_names), k=1)
+    upper = pair_indices(len(runs.class_names))
     values = np.empty((len(runs), len(upper[0])), np.float32)
     for row, vectors in zip(values, runs.vectors, strict=True):
         row[:] = cosines(vectors)[upper]
@@ -110,14 +111,14 @@ def _pair_cosines(runs: EmbeddingRuns) -> np.ndarray:
 def pair_square(pairs: np.ndarray, size: int) -> np.ndarray:
     """Lay upper-triangle values out as a symmetric (size, size) matrix with ones on the diagonal."""
     square = np.eye(size)
-    rows, columns = np.triu_indices(size, k=1)
+    rows, columns = pair_indices(size)
     square[rows, columns] = square[columns, rows] = pairs
     return square
 
 
 def _mean_rank_correlation(values: np.ndarray) -> float:
     """Return the mean Spearman correlation over all pairs of rows of (S, P) values."""
-    return float(rank_correlations(values)[np.triu_indices(len(values), k=1)].mean())
+    return float(rank_correlations(values)[pair_indices(len(values))].mean())
 
 
 def rank_correlations(values: np.ndarray) -> np.ndarray:
@@ -190,7 +191,7 @@ def find_basins(values: np.ndarray, class_names: Sequence[str], *, differences: 
     members = sorted((np.flatnonzero(group == g) for g in (0, 1)), key=lambda m: (-len(m), m[0]))
     medians = [np.median(values[m], axis=0) for m in members]
     most = np.argsort(-np.abs(medians[0] - medians[1]), kind="stable")[:differences]
-    upper = np.triu_indices(len(class_names), k=1)
+    upper = pair_indices(len(class_names))
     return Basins(
         (tuple(int(i) for i in members[0]), tuple(int(i) for i in members[1])),
         score,
@@ -279,7 +280,7 @@ def group_separation(similarity: SimilarityMatrix, groups: Mapping[str, Sequence
         ConfembError: a class that is not known, or that stands in two groups.
     """
     member = group_of(similarity.class_names, groups)
-    rows, columns = np.triu_indices(len(member), k=1)
+    rows, columns = pair_indices(len(member))
     values = similarity.values[rows, columns]
     grouped = (member[rows] >= 0) & (member[columns] >= 0) & ~np.isnan(values)
     same = member[rows] == member[columns]
@@ -346,7 +347,7 @@ def group_of(class_names: Sequence[str], groups: Mapping[str, Sequence[str]]) ->
     Raises:
         ConfembError: a class that is not known, or that stands in two groups.
     """
-    index = {name: i for i, name in enumerate(class_names)}
+    index = name_index(class_names)
     member = np.full(len(class_names), -1)
     for g, (group, members) in enumerate(groups.items()):
         for name in members:
@@ -386,7 +387,7 @@ def run_agreement(runs: EmbeddingRuns, reference: SimilarityMatrix) -> RunAgreem
     if len(common) < 3:
         return None
     theirs = reference.restricted_to(common)
-    upper = np.triu_indices(len(common), k=1)
+    upper = pair_indices(len(common))
     known = ~np.isnan(theirs.values[upper])
     wanted = theirs.values[upper][known]
     if len(wanted) < 3 or np.ptp(wanted) == 0:
@@ -394,7 +395,7 @@ def run_agreement(runs: EmbeddingRuns, reference: SimilarityMatrix) -> RunAgreem
     columns = np.array([theirs.index(name) for name in theirs.complete_classes()], dtype=np.intp)
     blind = np.where(np.eye(len(common), dtype=bool), -np.inf, theirs.values)
     nearest = blind[columns].max(axis=1)
-    index = {name: i for i, name in enumerate(runs.class_names)}
+    index = name_index(runs.class_names)
     rows = np.array([index[name] for name in common])
     wanted_ranks = stats.rankdata(wanted)
     spearman, right = [], []

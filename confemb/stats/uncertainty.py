@@ -1,7 +1,6 @@
 """How much of a result is chance: measures intervals over pictures and reliability, keeps both in files."""
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from confemb.embedders import Embedder
 from confemb.records.embedding import EmbeddingRuns, cosines
+from confemb.records.indices import pair_indices
 from confemb.stats.bootstrap import Resampling, replicate_cosines, runs_of
 from confemb.stats.groups import two_values
 from confemb.stats.intervals import LEVEL, SOURCES, SimilarityInterval, Source, Spread, load_intervals, save_intervals
@@ -27,6 +27,7 @@ from confemb.stats.reliability import (
 from confemb.stats.seeds import RunSummary, pair_square, summarise_runs
 from confemb.support.errors import ConfembError
 from confemb.support.files import read_bytes, write_json
+from confemb.support.progress import Progress, Steps
 
 INTERVALS = "similarity_intervals.npz"
 RELIABILITY = "reliability.json"
@@ -151,7 +152,7 @@ def measure_uncertainty(
     effort: Effort,
     *,
     seed: int,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Uncertainty:
     """Draw the pictures anew in every way asked for, embed what was drawn, and say how far the similarities move.
 
@@ -171,7 +172,7 @@ def measure_uncertainty(
     """
     names = runs.class_names
 
-    def step(what: str) -> Callable[[int, int], None]:
+    def step(what: str) -> Steps:
         return lambda done, total: None if progress is None else progress(what, done, total)
 
     overlaps = [seed_overlap(runs)]
@@ -212,12 +213,12 @@ def _over_pictures(
     replicates: int,
     *,
     seed: int,
-    progress: Callable[[int, int], None],
+    progress: Steps,
 ) -> tuple[SimilarityInterval, NeighbourOverlap | None]:
     """Return the interval over the pictures, and how many neighbours two replicates have in common."""
     names = runs.class_names
     classes = len(names)
-    upper = np.triu_indices(classes, k=1)
+    upper = pair_indices(classes)
     found = np.stack([cosines(vectors)[upper] for vectors in runs.vectors]).astype(np.float32)
     middle = np.median(found, axis=0)
     basins = summarise_runs(runs).basins

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from confemb.records.indices import name_index
 from confemb.records.pair_weights import Weighting
 from confemb.records.predictions import Predictions
 from confemb.reporting.pair_axes import pair_axes, pair_labels
@@ -205,7 +206,7 @@ def difference_heatmap(found: PairDifferences, frame: pd.DataFrame, level: float
     size = len(found.class_names)
     values = np.full((size, size), np.nan)
     values[found.rows, found.columns] = values[found.columns, found.rows] = found.difference
-    index = {name: i for i, name in enumerate(found.class_names)}
+    index = name_index(found.class_names)
     most = float(np.abs(found.difference).max()) or 1.0
     side = max(size * 0.34 + 1.6, 3.6)
     figure = new_figure(side + 0.9, side)

@@ -8,11 +8,13 @@ import numpy as np
 
 from confemb.embedders import Embedder, embed_runs
 from confemb.embedders.counts import count_similarity
+from confemb.records.indices import pair_indices
 from confemb.records.pairs import PairCounts
 from confemb.records.predictions import Predictions
 from confemb.records.similarity import SimilarityMatrix
 from confemb.stats.seeds import RunSummary, rank_correlations, summarise_runs
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def form(
     embedder: Embedder,
     seeds: Sequence[int],
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Formation:
     """Embed the classes after each epoch.
 
@@ -109,7 +111,7 @@ def form_counts(
     embedder: Embedder,
     seeds: Sequence[int],
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Formation:
     """Embed the classes after each epoch, of which only the pairs are known.
 
@@ -130,7 +132,7 @@ def form_counts(
         if progress is not None:
             progress(len(formed), len(epochs))
     names = formed[0].similarity.class_names
-    upper = np.triu_indices(len(names), k=1)
+    upper = pair_indices(len(names))
     return Formation(
         tuple(formed),
         names,

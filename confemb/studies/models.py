@@ -13,6 +13,7 @@ import numpy as np
 from confemb.embedders import Embedder, embed_runs
 from confemb.embedders.counts import count_similarity
 from confemb.records.embedding import ClassEmbedding
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.pair_weights import Weighting
 from confemb.records.pairs import PairCounts, SelfPairs
 from confemb.records.predictions import Predictions
@@ -33,7 +34,7 @@ Measure = Callable[[PairCounts], np.ndarray]
 
 def counts_measure(counts: PairCounts) -> np.ndarray:
     """Measure by the plain baseline: the (P,) symmetrised shares, see `count_similarity`."""
-    return count_similarity(counts).values[np.triu_indices(len(counts.class_names), k=1)]
+    return count_similarity(counts).values[pair_indices(len(counts.class_names))]
 
 
 def embedding_measure(embedder: Embedder, seeds: Sequence[int]) -> Measure:
@@ -41,7 +42,7 @@ def embedding_measure(embedder: Embedder, seeds: Sequence[int]) -> Measure:
 
     def measure(counts: PairCounts) -> np.ndarray:
         runs = embed_runs(embedder, counts, seeds)
-        return runs.cosines().mean(axis=0, dtype=np.float64)[np.triu_indices(len(runs.class_names), k=1)]
+        return runs.cosines().mean(axis=0, dtype=np.float64)[pair_indices(len(runs.class_names))]
 
     return measure
 
@@ -73,7 +74,7 @@ def join_pictures(classifiers: Sequence[Predictions]) -> list[Predictions]:
         assert one.ids is not None
         columns = (one.splits, one.ids) if with_splits and one.splits is not None else (one.ids,)
         keys = list(zip(*columns, strict=True))
-        found = {key: row for row, key in enumerate(keys)}
+        found = name_index(keys)
         if len(found) < len(keys) and one.weights is not None:
             raise ConfembError(f"predictions {i + 1} are of pictures of several classes; give one class for each.")
         if len(found) < len(keys):
@@ -266,7 +267,7 @@ def family_p_value(
         pairs both within and across.
     """
     member = group_of(agreement.class_names, families)
-    rows, columns = np.triu_indices(len(member), k=1)
+    rows, columns = pair_indices(len(member))
     values = agreement.values[rows, columns]
 
     def excess(dealt: np.ndarray) -> float:
@@ -315,7 +316,7 @@ def procrustes(a: ClassEmbedding, b: ClassEmbedding) -> Procrustes:
 
     if set(a.class_names) != set(b.class_names):
         raise ConfembError("the two embeddings are not of the same classes.")
-    index = {name: i for i, name in enumerate(b.class_names)}
+    index = name_index(b.class_names)
     dim = max(a.vectors.shape[1], b.vectors.shape[1])
     target, source = (
         np.pad(vectors, ((0, 0), (0, dim - vectors.shape[1])))

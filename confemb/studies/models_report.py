@@ -9,6 +9,7 @@ import pandas as pd
 
 from confemb.embedders import Embedder
 from confemb.records.embedding import ClassEmbedding
+from confemb.records.indices import pair_indices
 from confemb.records.options import PairOptions
 from confemb.records.pairs import count_pairs
 from confemb.records.predictions import Predictions
@@ -278,7 +279,7 @@ def agreement_frame(found: ModelComparison) -> pd.DataFrame:
             if agreement is None:
                 continue
             agreement = _known_part(agreement)
-            pairs = agreement.values[np.triu_indices(len(agreement.class_names), k=1)]
+            pairs = agreement.values[pair_indices(len(agreement.class_names))]
             row: dict[str, Any] = {"measure": measured.name, "agreement": kind, "median": np.median(pairs)}
             row |= {"lowest": pairs.min(), "highest": pairs.max()}
             families = _families_of(agreement, found.families)
@@ -308,7 +309,7 @@ def _families_of(agreement: SimilarityMatrix, families: Mapping[str, Sequence[st
 def nearest_frame(found: ModelComparison) -> pd.DataFrame:
     """Return for each class its nearest ones by the classifiers' mean, and how many have the same nearest."""
     names = np.array(found.class_names, dtype=object)
-    upper = np.triu_indices(len(names), k=1)
+    upper = pair_indices(len(names))
 
     def square(values: np.ndarray) -> np.ndarray:
         full = np.full((len(names), len(names)), -np.inf)
@@ -342,7 +343,7 @@ def _nearest_section(nearest: pd.DataFrame, measure: str) -> Section:
 def _findings(found: ModelComparison, raw: SimilarityMatrix, nearest: pd.DataFrame) -> list[str]:
     names = raw.class_names
     first = found.measured[0]
-    rows, columns = np.triu_indices(len(names), k=1)
+    rows, columns = pair_indices(len(names))
     pairs = raw.values[rows, columns]
     best, worst = int(pairs.argmax()), int(pairs.argmin())
     out = [
@@ -382,7 +383,7 @@ def _reliability_findings(found: ModelComparison, first: Measured) -> list[str]:
             f"The noise of the pictures is not taken out of the agreement: {told}; {why}. Give more pictures, or "
             "classifiers that make more mistakes."
         ]
-    pairs = np.triu_indices(len(names), k=1)
+    pairs = pair_indices(len(names))
     values = corrected.values[pairs]
     text = f"With the noise of the pictures taken out they agree at {number(float(np.nanmedian(values)))} (median"
     bounds = halves.interval()
@@ -411,7 +412,7 @@ def _square(matrix: SimilarityMatrix) -> pd.DataFrame:
 
 
 def _disparity_table(disparities: np.ndarray, raw: SimilarityMatrix) -> Table:
-    upper = np.triu_indices(len(raw.class_names), k=1)
+    upper = pair_indices(len(raw.class_names))
     pairs = disparities[upper]
     rows = [
         [what, number(float(value), 3)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.predictions import Predictions
 from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, one_of, quoted_list
@@ -73,7 +74,7 @@ def severities(similarity: SimilarityMatrix, scale: Scale = "given") -> np.ndarr
             )
         found = 1.0 - values
     else:
-        upper = np.triu_indices(len(values), k=1)
+        upper = pair_indices(len(values))
         pairs = values[upper]
         ranks = np.full(len(pairs), np.nan)
         known = ~np.isnan(pairs)
@@ -165,7 +166,7 @@ def _costs_of_mistakes(
     size = len(class_names)
     if severity.shape != (size, size):
         raise ConfembError(f"severities have shape {severity.shape}; of {size} classes they must be ({size}, {size}).")
-    index = {name: i for i, name in enumerate(class_names)}
+    index = name_index(class_names)
     place = np.array([index.get(name, -1) for name in predictions.class_names])
     true, taken = place[predictions.labels], place[predictions.top_classes[:, 0]]
     known = (true >= 0) & (taken >= 0)

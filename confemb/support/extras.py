@@ -24,6 +24,12 @@ LIBRARIES = {
     "onnxruntime": ("onnx", "ONNX files"),
     "torch": ("torch", "PyTorch modules"),
     "transformers": ("hf", "Hugging Face models"),
+    "datasets": ("datasets", "Hugging Face datasets"),
+    "keras": ("keras", "Keras models"),
+    "open_clip": ("open_clip", "models of open_clip"),
+    "skops": ("skops", "skops files"),
+    "soundfile": ("audio", "sounds"),
+    "timm": ("timm", "timm models"),
 }
 
 

@@ -32,7 +32,7 @@ def part_folder(out: Path) -> Iterator[Path]:
 
 
 def part_name(key: str, number: int) -> str:
-    """Return what a part's file is called, without its suffix."""
+    """Return what a part is called; `key` is a `stage_key` of all that the parts depend on."""
     return f"{key}-{number:06}"
 
 

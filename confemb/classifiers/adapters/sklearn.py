@@ -1,6 +1,6 @@
 """scikit-learn estimators as classifiers, and their out-of-fold predictions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from confemb.classifiers.classification import classify, input_count
 from confemb.records.predictions import Predictions, as_labels, check_class_names, check_indices, check_k
 from confemb.support.errors import ConfembError, quoted_list
+from confemb.support.progress import Steps
 
 
 class SklearnClassifier:
@@ -67,7 +68,7 @@ def out_of_fold(  # noqa: PLR0913 - `ids`, `splits`, `dataset`, `name` describe 
     splits: np.ndarray | None = None,
     dataset: str = "",
     name: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Predictions:
     """Return predictions of every input by an estimator that was not fitted on it.
 

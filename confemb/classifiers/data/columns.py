@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from confemb.classifiers.scoring_records import NO_LABEL, DataSettings, ItemKind
+from confemb.records.indices import name_index
 from confemb.records.predictions import check_class_names
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
 
@@ -93,7 +94,7 @@ def encode_labels(
     else:
         order = sorted(distinct, key=int) if numbers else sorted(distinct)
         names = tuple(label_names) if label_names is not None else tuple(order)
-        index = {name: i for i, name in enumerate(names)}
+        index = name_index(names)
     check_class_names(names)
     labels = np.fromiter((NO_LABEL if t is None else index[t] for t in texts), np.int32, len(texts))
     return labels, names

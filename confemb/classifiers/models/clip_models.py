@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,23 +60,19 @@ def open_clip_model(
     return _zero_shot(encoders, names, vectors, prompts, settings)
 
 
+@dataclass(frozen=True, eq=False)
 class _Encoders:
     """What makes vectors of pictures and of texts, and what turns their cosines into logits."""
 
-    def __init__(  # noqa: PLR0913 - the fields of the record
-        self,
-        name: str,
-        prepare: Callable[[list[Any]], Any],
-        pictures: Callable[[Any], np.ndarray],
-        texts: Callable[[list[str]], np.ndarray],
-        scale: float,
-        bias: float | None,
-        identity: dict[str, Any],
-        device: str,
-        notes: tuple[str, ...],
-    ) -> None:
-        self.name, self.prepare, self.pictures, self.texts = name, prepare, pictures, texts
-        self.scale, self.bias, self.identity, self.device, self.notes = scale, bias, identity, device, notes
+    name: str
+    prepare: Callable[[list[Any]], Any]
+    pictures: Callable[[Any], np.ndarray]
+    texts: Callable[[list[str]], np.ndarray]
+    scale: float
+    bias: float | None
+    identity: dict[str, Any]
+    device: str
+    notes: tuple[str, ...]
 
 
 def _zero_shot(

@@ -12,13 +12,7 @@ from typing import Any
 import numpy as np
 
 from confemb.classifiers.adapters.torch import to_numpy
-from confemb.classifiers.models.picture_input import (
-    meaning_of_scores,
-    need_names,
-    picture_preparation,
-    picture_shape,
-    stack_rows,
-)
+from confemb.classifiers.models.picture_input import batch_preparation, filled, meaning_of_scores, need_names
 from confemb.classifiers.models.torch_device import UNTRIED, best_device
 from confemb.classifiers.scoring_records import ItemKind, ModelSettings, OpenedModel
 from confemb.support.errors import ConfembError, quoted_list
@@ -77,33 +71,17 @@ def open_exported(
     dtype = np.dtype(str(example.dtype).removeprefix("torch."))
     device = best_device() if settings.device == "auto" else settings.device
     # The checks of the inputs are Python code from the file, and the shapes are checked here.
-    module, described = program.module(check_guards=False), None
+    module = program.module(check_guards=False)
     if device != "cpu":
         from torch.export.passes import move_to_device_pass
 
         module = move_to_device_pass(program, device).module(check_guards=False)
-    takes: tuple[ItemKind, ...]
-    if len(shape) == 4:
-        prepare, described = picture_preparation(
-            settings.preprocess, picture_shape(shape, where=file), dtype, where=file
-        )
-        takes = ("picture",)
-    elif len(shape) == 2:
-        takes = ("row",)
-
-        def prepare(items: list[Any]) -> np.ndarray:
-            return stack_rows(items, dtype)
-
-    else:
-        raise ConfembError(f"the input of {file} has {len(shape)} axes: pictures have 4, rows of numbers 2.")
+    takes, prepare, described = batch_preparation(shape, dtype, settings.preprocess, where=file)
 
     def forward(batch: np.ndarray) -> np.ndarray:
         count = len(batch)
-        if fixed is not None and count < fixed:
-            # Exported for batches of one size: filled up with the last item.
-            batch = np.concatenate([batch, np.repeat(batch[-1:], fixed - count, axis=0)])
         with torch.inference_mode():
-            scores = module(torch.from_numpy(batch).to(device))
+            scores = module(torch.from_numpy(filled(batch, fixed or count)).to(device))
         if not isinstance(scores, torch.Tensor):
             raise ConfembError(f"{file} gives {type(scores).__name__}, not one tensor: export a module that does.")
         return to_numpy(scores)[:count]

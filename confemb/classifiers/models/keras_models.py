@@ -2,19 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from confemb.classifiers.models.picture_input import (
-    meaning_of_scores,
-    need_names,
-    picture_preparation,
-    picture_shape,
-    stack_rows,
-)
+from confemb.classifiers.models.picture_input import batch_preparation, filled, meaning_of_scores, need_names
 from confemb.classifiers.scoring_records import ItemKind, ModelSettings, OpenedModel
 from confemb.support.errors import ConfembError
 from confemb.support.extras import import_extra
@@ -55,33 +48,16 @@ def open_keras(
             f"{file} cannot be read in Keras' safe mode ({type(error).__name__}: {said}): save a model without Python "
             "code of its own."
         ) from error
-    shape, described = model.input_shape, None
+    shape = model.input_shape
     if not isinstance(shape, tuple):
         raise ConfembError(f"{file} takes {len(shape)} inputs; it must take one batch.")
     dtype = np.dtype(str(model.inputs[0].dtype))
-    prepare: Callable[[list[Any]], Any]
-    takes: tuple[ItemKind, ...]
-    if len(shape) == 4:
-        prepare, described = picture_preparation(
-            settings.preprocess, picture_shape(shape, where=file), dtype, where=file
-        )
-        takes = ("picture",)
-    elif len(shape) == 2:
-        takes = ("row",)
-
-        def prepare(rows: list[Any]) -> np.ndarray:
-            return stack_rows(rows, dtype)
-
-    else:
-        raise ConfembError(f"the input of {file} has shape {shape}: pictures have 4 axes, rows of numbers 2.")
+    takes, prepare, described = batch_preparation(shape, dtype, settings.preprocess, where=file)
     batch_size = settings.batch_size or BATCH
 
     def forward(batch: np.ndarray) -> np.ndarray:
-        count = len(batch)
-        if count < batch_size:
-            # A batch of another size would be compiled anew.
-            batch = np.concatenate([batch, np.repeat(batch[-1:], batch_size - count, axis=0)])
-        return np.asarray(model.predict_on_batch(batch))[:count]
+        # A batch of another size would be compiled again.
+        return np.asarray(model.predict_on_batch(filled(batch, batch_size)))[: len(batch)]
 
     return OpenedModel(
         name=path.stem,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from confemb.classifiers.scoring_records import ItemKind
 from confemb.networks.preprocessing import Preprocessing, caffe_preprocessing, torch_preprocessing
 from confemb.support.errors import ConfembError, unknown_name
 from confemb.support.files import parse_json, read_text
@@ -137,3 +138,24 @@ def need_names(class_names: Sequence[str] | None, *, where: str) -> tuple[str, .
 def meaning_of_scores(scores: str) -> bool | None:
     """Return whether scores are logits; None where that is to be judged."""
     return {"auto": None, "logits": True, "probabilities": False}[scores]
+
+
+def batch_preparation(
+    shape: Sequence[Any], dtype: np.dtype, preprocess: str | None, *, where: str
+) -> tuple[tuple[ItemKind, ...], Callable[[list[Any]], Any], Any]:
+    """Return what a model's one input takes by its axes, how items become a batch, and a record of that.
+
+    Raises:
+        ConfembError: neither four axes nor two; as `picture_shape` and `picture_preparation`.
+    """
+    if len(shape) == 4:
+        prepare, described = picture_preparation(preprocess, picture_shape(shape, where=where), dtype, where=where)
+        return ("picture",), prepare, described
+    if len(shape) == 2:
+        return ("row",), lambda rows: stack_rows(rows, dtype), None
+    raise ConfembError(f"the input of {where} has {len(shape)} axes: pictures have 4, rows of numbers 2.")
+
+
+def filled(batch: np.ndarray, size: int) -> np.ndarray:
+    """Return a batch filled up to `size` items with its last one, for a model of batches of one size."""
+    return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)]) if len(batch) < size else batch

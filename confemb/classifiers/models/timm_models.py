@@ -61,15 +61,6 @@ def open_timm(
         with torch.inference_mode():
             return to_numpy(model(batch.to(device)))
 
-    identity: dict[str, Any] = {"family": "timm", "name": folder.resolve().name if local else name}
-    if settings.checkpoint is not None:
-        identity["sha256"] = sha256_file(settings.checkpoint)
-    elif local:
-        identity["sha256"] = folder_digest(folder)
-    else:
-        identity["weights"] = str(
-            (model.pretrained_cfg or {}).get("hf_hub_id") or (model.pretrained_cfg or {}).get("url")
-        )
     return OpenedModel(
         name=folder.resolve().name if local else name,
         class_names=names,
@@ -77,11 +68,22 @@ def open_timm(
         takes=("picture",),
         prepare=lambda pictures: torch.stack([transform(picture) for picture in pictures]),
         forward=forward,
-        identity=identity,
+        identity={"family": "timm", "name": folder.resolve().name if local else name}
+        | _weights_of(model, settings.checkpoint, folder if local else None),
         batch_size=settings.batch_size or BATCH,
         device=device,
         notes=notes,
     )
+
+
+def _weights_of(model: Any, checkpoint: Path | None, folder: Path | None) -> dict[str, str]:
+    """Return which weights a model has: the hash of its checkpoint or folder, or where they are published."""
+    if checkpoint is not None:
+        return {"sha256": sha256_file(checkpoint)}
+    if folder is not None:
+        return {"sha256": folder_digest(folder)}
+    published = model.pretrained_cfg or {}
+    return {"weights": str(published.get("hf_hub_id") or published.get("url"))}
 
 
 def _class_names(model: Any, name: str) -> tuple[str, ...]:

@@ -213,6 +213,18 @@ def _open_audio(transformers: Any, name: str, config: Any, settings: ModelSettin
     )
 
 
+def _entailment(name: str, config: Any) -> int:
+    """Return which class of a model is entailment; raises ConfembError where none is."""
+    entails: list[int] = [i for i, label in config.id2label.items() if str(label).lower().startswith("entail")]
+    if len(entails) != 1:
+        raise ConfembError(
+            f"{name} is not a model of natural-language inference (its classes are "
+            f"{quoted_list(map(str, config.id2label.values()))}, none of them entailment), which zero-shot texts need: "
+            "leave --prompts out to use its own classes."
+        )
+    return entails[0]
+
+
 def _open_zero_shot(
     transformers: Any, name: str, config: Any, settings: ModelSettings, label_names: Sequence[str]
 ) -> OpenedModel:
@@ -223,13 +235,7 @@ def _open_zero_shot(
     """
     torch = import_extra("torch", "hf", what="Hugging Face models")
     names = tuple(settings.class_names or label_names)
-    entails = [i for i, label in config.id2label.items() if str(label).lower().startswith("entail")]
-    if len(entails) != 1:
-        raise ConfembError(
-            f"{name} is not a model of natural-language inference (its classes are "
-            f"{quoted_list(map(str, config.id2label.values()))}, none of them entailment), which zero-shot texts need: "
-            "leave --prompts out to use its own classes."
-        )
+    entails = _entailment(name, config)
     assert settings.prompts is not None
     prompts = load_prompts(settings.prompts, names, default=DEFAULT_TEXT_TEMPLATE)
     model = load_weights(name, transformers.AutoModelForSequenceClassification, config)
@@ -255,7 +261,7 @@ def _open_zero_shot(
     def forward(prepared: Any) -> np.ndarray:
         count, batches = prepared
         with torch.inference_mode():
-            entailed = np.concatenate([to_numpy(model(**one.to(device)).logits)[:, entails[0]] for one in batches])
+            entailed = np.concatenate([to_numpy(model(**one.to(device)).logits)[:, entails] for one in batches])
         scores = np.full((count, len(names)), -np.inf, np.float32)
         for sentence, place in enumerate(owner):
             scores[:, place] = np.maximum(scores[:, place], entailed.reshape(count, len(sentences))[:, sentence])

@@ -1,7 +1,7 @@
 """The command `score`: any model on any data."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,7 @@ import typer
 
 from confemb.cli.commands.printing import log, note, say, say_text
 from confemb.support.errors import ConfembError, one_of, visible
+from confemb.support.progress import Steps
 
 if TYPE_CHECKING:
     from confemb.classifiers.class_matching import ClassMatch
@@ -188,7 +189,7 @@ def _say(scored: "Scored", data: "OpenedData", out: Path) -> None:
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[int, int], None]]":
+def _progress() -> "Iterator[Steps]":
     """Yield what shows items done and items a second: a bar on a terminal, a line now and then in a log."""
     from confemb.support.progress import Display
 

@@ -28,6 +28,7 @@ from confemb.networks.training.loop import (
 )
 from confemb.networks.training.options import TrainingOptions
 from confemb.networks.training.smoothing import label_targets
+from confemb.support.progress import Steps
 
 # (state, totals, rows) -> (state, totals), each with an axis of networks in front.
 StepTogether = Callable[[TrainState, jax.Array, np.ndarray], tuple[TrainState, jax.Array]]
@@ -40,7 +41,7 @@ def train_together(
     settings: TrainingOptions,
     *,
     seeds: Sequence[int],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> list[pd.DataFrame]:
     """Train several networks of one kind in place, as `loop.train` does each by itself, up to rounding.
 

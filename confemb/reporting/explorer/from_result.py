@@ -9,6 +9,7 @@ from confemb.analysis.clustering import place_on_map, seriate
 from confemb.analysis.record import AnalysisRecord
 from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
 from confemb.records.embedding import EmbeddingRuns
+from confemb.records.indices import name_index
 from confemb.records.pairs import PairCounts
 from confemb.records.predictions import Predictions
 from confemb.records.similarity import SimilarityMatrix
@@ -75,7 +76,7 @@ def restricted(data: ExplorerData, class_names: tuple[str, ...]) -> ExplorerData
     if class_names == data.class_names:
         return data
     assert data.cosine is not None
-    index = {name: i for i, name in enumerate(class_names)}
+    index = name_index(class_names)
     new = np.array([index.get(name, -1) for name in data.class_names])
     old = np.array([data.class_names.index(name) for name in class_names])
     kept = (new[data.true] >= 0) & (new[data.predicted] >= 0)
@@ -115,7 +116,7 @@ def _cells(counts: PairCounts, predictions: Predictions | None) -> tuple[np.ndar
     """
     size = len(counts.class_names)
     if predictions is not None and set(predictions.class_names) >= set(counts.class_names):
-        index = {name: i for i, name in enumerate(counts.class_names)}
+        index = name_index(counts.class_names)
         new = np.array([index.get(name, -1) for name in predictions.class_names])
         true, predicted = new[predictions.labels], new[predictions.top_classes[:, 0]]
         known = (true >= 0) & (predicted >= 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from confemb.records.indices import pair_indices
 from confemb.reporting.explorer.items import COLUMNS, PER_SHEET, make_thumbnails, rows_within, shown_texts
 from confemb.reporting.explorer.records import Comparison, ExplorerData, ExplorerItems, wilson
 from confemb.support.errors import ConfembError, visible
@@ -100,7 +101,7 @@ def _add_result(arrays: _Arrays, r: int, data: ExplorerData) -> dict[str, Any]:
         low, high = wilson(data.hits, n)
         arrays.add(f"{r}.{what}.low", "f4", low)
         arrays.add(f"{r}.{what}.high", "f4", high)
-    upper = np.triu_indices(size, k=1)
+    upper = pair_indices(size)
     if data.cosine is not None:
         arrays.add(f"{r}.cosine", "i2", _in_steps(data.cosine[upper]))
     sources = []

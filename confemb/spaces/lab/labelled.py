@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from confemb.records.cell_rules import MAX_UNNAMED_CLASSES
+from confemb.records.indices import name_index
 from confemb.records.predictions import check_class_names
 from confemb.records.word_vectors import WordVectors
 from confemb.support.errors import ConfembError, quoted_list, unknown_name
@@ -121,7 +122,7 @@ class LabelledVectors:
                 found = sorted(set(labels.tolist())) if names is None else names.tolist()
                 if unknown := sorted(set(labels.tolist()) - set(found)):
                     raise unknown_name("class", unknown[0], found, where="labels")
-                index = {name: number for number, name in enumerate(found)}
+                index = name_index(found)
                 labels, names = np.array([index[name] for name in labels.tolist()], np.int32), np.array(found)
             if not np.issubdtype(labels.dtype, np.integer):
                 raise ConfembError(
@@ -150,7 +151,7 @@ def label_words(vectors: WordVectors, label_of: Mapping[str, str]) -> tuple[Labe
         first = next(iter(label_of), "")
         raise unknown_name("word", first, vectors.words, where="the word vectors, as are all others of the labels")
     names = tuple(sorted(set(label_of.values())))
-    index = {name: number for number, name in enumerate(names)}
+    index = name_index(names)
     labels = np.array([index[label_of[word]] for word in there], np.int32)
     rows = [vectors.index(word) for word in there]
     found = LabelledVectors(vectors.vectors[rows], labels, names, tuple(there))

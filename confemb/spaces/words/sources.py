@@ -11,6 +11,7 @@ import numpy as np
 from confemb.datasets import Dataset
 from confemb.datasets.picture_files import SUFFIXES, is_picture, listed, pictures_in, reason, say_passed_over
 from confemb.records.imagenet import imagenet_classes
+from confemb.records.indices import name_index
 from confemb.support.errors import ConfembError, quoted_list, repeated
 from confemb.support.files import read_lines
 
@@ -114,7 +115,7 @@ class DatasetPictures:
         if twice := repeated(self.words):
             raise ConfembError(f"several classes of {self.name} give the word {quoted_list(twice)}: rename them.")
         self._dataset = dataset
-        self._label = {word: label for label, word in enumerate(self.words)}
+        self._label = name_index(self.words)
 
     def pictures(self, word: str) -> Sequence[Picture]:
         """Return the class's pictures, in the dataset's order; they stay where they are until they are used."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.predictions import Predictions
 from confemb.records.similarity import SimilarityMatrix
 from confemb.studies.costs import cost_matrix, least_cost_decisions
@@ -135,7 +136,7 @@ def merge_effects(first: Predictions, second: Predictions, *, most: int = 10, se
     if second.class_names != names:
         raise ConfembError("the two halves are not of the same classes in the same order.")
     merges = suggest_merges(first.labels, first.top_classes[:, 0], names, most=most)
-    index = {name: i for i, name in enumerate(names)}
+    index = name_index(names)
     pairs = [(index[one.class_1], index[one.class_2]) for one in merges]
     each = tuple(
         MergeEffect(one, float(_gain(first, [pair]).mean()), mean_estimate(_gain(second, [pair]), seed=seed))
@@ -167,7 +168,7 @@ def _gain(predictions: Predictions, pairs: Sequence[tuple[int, int]]) -> np.ndar
 
 def _random_pairs(size: int, count: int, generator: np.random.Generator) -> list[tuple[int, int]]:
     cells = generator.choice(size * (size - 1) // 2, size=min(count, size * (size - 1) // 2), replace=False)
-    rows, columns = np.triu_indices(size, k=1)
+    rows, columns = pair_indices(size)
     return list(zip(rows[cells].tolist(), columns[cells].tolist(), strict=True))
 
 

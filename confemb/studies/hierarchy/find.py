@@ -1,6 +1,6 @@
 """Finding the hierarchy of one classifier, and measuring it on items that it was not found from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,7 @@ from confemb.studies.hierarchy.support import count_clades
 from confemb.studies.hierarchy.tree import METHOD, ClassTree, Method, agglomerate, shuffled, star
 from confemb.studies.hierarchy.wordnet import hypernym_paths, wordnet_tree
 from confemb.support.errors import ConfembError
+from confemb.support.progress import Steps
 
 # Seeds whose median similarities stand for a seeded embedder where halves are embedded.
 SEEDS = 5
@@ -59,7 +60,7 @@ def find_hierarchy(
     replicates: int = 200,
     method: Method = METHOD,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Steps | None = None,
 ) -> Hierarchy:
     """Return the tree of a similarity, with the support of its nodes by bootstrap replicates of the items.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from confemb.records.class_cells import parse_csv
+from confemb.records.indices import name_index
 from confemb.studies.hierarchy.newick import MOST_DEPTH, MOST_NODES, parse_newick
 from confemb.studies.hierarchy.tree import ClassTree
 from confemb.studies.hierarchy.wordnet import nested_tree
@@ -188,7 +189,7 @@ def _from_nodes(value: dict[str, Any], where: str) -> ClassTree:
     is_leaf = [not node.get("children") for node, _ in order]
     leaves = [row for row, leaf in enumerate(is_leaf) if leaf]
     inner = [row for row, leaf in enumerate(is_leaf) if not leaf][::-1]
-    place = {row: i for i, row in enumerate([*leaves, *inner])}
+    place = name_index([*leaves, *inner])
     parents = np.array([place.get(order[row][1], -1) for row in [*leaves, *inner]])
     heights, support = np.zeros(len(place)), np.full(len(place), np.nan)
     given = [_number(order[row][0], "height", where) for row in inner]
@@ -217,7 +218,7 @@ def _with_single_children(
     above = parents.copy()
     branches = np.bincount(parents[parents >= 0], minlength=len(parents))
     kept = [node for node in range(len(parents)) if node < len(classes) or branches[node] > 1]
-    place = {node: i for i, node in enumerate(kept)}
+    place = name_index(kept)
     for node in range(len(parents) - 1, -1, -1):
         parent = above[node]
         if parent >= 0 and parent not in place:

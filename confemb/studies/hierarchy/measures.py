@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from confemb.records.indices import pair_indices
 from confemb.records.predictions import Predictions
 from confemb.studies.hierarchy.tree import ClassTree, cut
 from confemb.support.errors import ConfembError, quoted_list
@@ -101,7 +102,7 @@ def height_ranks(tree: ClassTree) -> np.ndarray:
     from scipy.stats import rankdata
 
     size = len(tree.class_names)
-    upper = np.triu_indices(size, k=1)
+    upper = pair_indices(size)
     heights = tree.heights[tree.lowest_common[upper]]
     ranks = np.zeros((size, size))
     ranks[upper] = (rankdata(heights) - 0.5) / max(len(heights), 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from confemb.records.indices import pair_indices
 from confemb.studies.hierarchy.tree import METHOD, ClassTree, Method, linkage_of
 from confemb.support.errors import ConfembError
 
@@ -61,7 +62,7 @@ class CladeCounts:
         if np.shape(cosines) != (size * (size - 1) // 2,):
             raise ConfembError(f"{np.shape(cosines)} similarities are not those of the pairs of {size} classes.")
         square = np.full((size, size), np.nan)
-        square[np.triu_indices(size, k=1)] = cosines
+        square[pair_indices(size)] = cosines
         square = np.where(np.isnan(square), square.T, square)
         # A class without pictures is unlike none: all its similarities are unknown.
         present = np.flatnonzero((~np.isnan(square)).any(axis=1))
@@ -84,7 +85,7 @@ class CladeCounts:
         self, square: np.ndarray, order: np.ndarray
     ) -> tuple[set[tuple[int, int]], list[float], list[tuple[int, int]]]:
         """Return the keys of a replicate's groups, as a set and as a list with their heights."""
-        upper = np.triu_indices(len(order), k=1)
+        upper = pair_indices(len(order))
         distance = np.maximum(1.0 - square[np.ix_(order, order)][upper], 0.0)
         self._merges = linkage_of(distance, self.method)
         bits = np.empty((2 * len(order) - 1, 2), np.uint64)

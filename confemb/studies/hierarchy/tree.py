@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from confemb.records.indices import name_index, pair_indices
 from confemb.records.predictions import check_class_names
 from confemb.records.similarity import SimilarityMatrix
 from confemb.support.errors import ConfembError, one_of, quoted_list
@@ -185,7 +186,7 @@ class ClassTree:
         Raises:
             ConfembError: a class that the tree has not, or none.
         """
-        place = {name: i for i, name in enumerate(self.class_names)}
+        place = name_index(self.class_names)
         if missing := [name for name in class_names if name not in place]:
             raise ConfembError(
                 f"the tree has no class {quoted_list(missing)}; it knows {quoted_list(self.class_names, limit=3)}: "
@@ -209,7 +210,7 @@ class ClassTree:
 
 def _relinked(tree: ClassTree, kept: list[int], class_names: tuple[str, ...]) -> ClassTree:
     """Return the tree of the nodes `kept`, children before parents, each linked to the next one kept above it."""
-    place = {node: i for i, node in enumerate(kept)}
+    place = name_index(kept)
     parents = []
     for node in kept:
         above = int(tree.parents[node])
@@ -248,7 +249,7 @@ def distances(similarity: SimilarityMatrix) -> np.ndarray:
     size = len(similarity.class_names)
     if size < 2:
         raise ConfembError("a tree needs at least two classes.")
-    pairs = similarity.values[np.triu_indices(size, k=1)]
+    pairs = similarity.values[pair_indices(size)]
     if np.isnan(pairs).any():
         whole = set(similarity.complete_classes())
         unknown = [name for name in similarity.class_names if name not in whole]

@@ -10,6 +10,7 @@ from confemb.spaces.lab import pictures as lab_pictures
 from confemb.spaces.lab.labelled import LabelledVectors
 from confemb.spaces.lab.pictures import embed_pictures, summary
 from confemb.support.errors import ConfembError
+from confemb.support.files import sha256_file
 
 
 class MeanColour:
@@ -52,6 +53,7 @@ def test_every_picture_has_its_vector_and_label_in_order(folder, tmp_path):
         "dimensions": 3,
         "skipped_pictures": 0,
         "classes": {"tabby": 5, "sea_side": 7},
+        "sha256": sha256_file(tmp_path / "v.npz"),
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all", "v.npz", "v.npz.json"]
     assert "12 vectors of 3 numbers from pictures of 2 classes" in summary(found, "v.npz")
