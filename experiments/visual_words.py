@@ -42,9 +42,10 @@ from confemb.reporting import style
 from confemb.spaces.words.activations import Activations
 from confemb.spaces.words.judgements import load_judgements
 from confemb.spaces.words.sources import FolderPictures, PictureSource
-from confemb.spaces.words.visual import MANIFEST, summary, visual_vectors
+from confemb.spaces.words.visual import summary, visual_vectors
 from confemb.support.files import make_folder, sha256_file, write_json, write_text
 from confemb.support.manifest import versions
+from confemb.support.part_files import ABOUT
 from confemb.support.progress import Display
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -186,7 +187,7 @@ def measure(
         "classes": pd.DataFrame(agree),
     }
     facts = {
-        "activations": json.loads((work / f"photos.bin{MANIFEST}").read_text(encoding="utf-8"))["activations"],
+        "activations": json.loads((work / f"photos.bin{ABOUT}").read_text(encoding="utf-8"))["activations"],
         "nouns": len(photos),
         "drawings": len(drawings),
         "words": len(words),

@@ -113,7 +113,7 @@ def _from_arrays(
 ) -> Predictions:
     if contents["labels"].ndim == 2 and contents["labels"].shape[1] == 1:
         contents["labels"] = contents["labels"][:, 0]
-    contents[form] = _in_columns(contents[form], form)
+    contents[form] = _in_columns(contents[form], form, names)
     values, labels = contents[form], contents["labels"]
     if values.size == 0:
         raise ConfembError(f"{form!r} has shape {values.shape} and holds nothing: give at least one row.")
@@ -162,12 +162,14 @@ def _from_arrays(
     return Predictions(label_indices, top, probs, names, **texts, weights=contents.get("weights"))
 
 
-def _in_columns(values: np.ndarray, form: str) -> np.ndarray:
+def _in_columns(values: np.ndarray, form: str, names: tuple[str, ...] | None) -> np.ndarray:
     """Return predictions that are one number a row, or of one column, as the columns that they stand for."""
     one = values.ndim == 1 or values.shape[1:] == (1,)
     if not one or not (form in ("top_classes", "topk") or values.dtype.kind == "f") or form == "logits":
         return values
-    return of_second(values.reshape(-1), form) if form == "probs" else values.reshape(-1, 1)
+    if form == "probs" and (names is None or len(names) != 1):
+        return of_second(values.reshape(-1), form)
+    return values.reshape(-1, 1)
 
 
 def _one_label_a_row(

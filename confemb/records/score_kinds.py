@@ -41,7 +41,8 @@ def check_scores(scores: np.ndarray, *, logits: bool, who: str = "the scores") -
             )
         return
     if scores.min() >= 0 and scores.max() > 1 + 1e-5:
-        sums = scores.sum(axis=1, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            sums = scores.sum(axis=1, dtype=np.float64)
         if scores.shape[1] > 1 and scores.max() <= 101 and (np.abs(sums - 100) <= 1).all():
             raise ConfembError(
                 f"{who} are said to be probabilities, but are percents (each row adds up to 100): divide by 100."

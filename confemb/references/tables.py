@@ -79,7 +79,8 @@ def _read(name: str, argument: str | None) -> tuple[Path, SimilarityMatrix]:
     header, *rows = parse_csv(read_text(path), where=str(path), skip_blanks=False)
     square = [plain_cell(cell) for cell in header[1:]] == [plain_cell(row[0]) for row in rows]
     if square:
-        return path, SimilarityMatrix.load_matrix(path)
+        # Said to be distances: they are turned into similarities later.
+        return path, SimilarityMatrix.load_matrix(path, kind="similarity" if name == "distances" else None)
     if len(header) != 3:
         raise ConfembError(
             f"{path} is neither a square table (class names as header and first column) nor a list of pairs (two "

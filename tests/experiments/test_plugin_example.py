@@ -73,7 +73,7 @@ def test_its_experiment_names_it():
 def test_its_experiment_runs(installed, tmp_path, monkeypatch):
     monkeypatch.setattr("confemb.reporting.write.write_figures", lambda analysis, folder: {})
     experiment = load_experiment(str(FOLDER / "nearest_mean_digits.toml"), ["embedding.seeds=2", "embedding.epochs=5"])
-    run_experiment(experiment, tmp_path)
-    found = load_predictions(tmp_path / "predictions.parquet")
+    run_experiment(experiment, tmp_path / "result")
+    found = load_predictions(tmp_path / "result" / "predictions.parquet")
     assert (len(found), found.classifier) == (1797, "nearest_mean")
     assert 0.85 < found.accuracy < 0.95

@@ -124,7 +124,7 @@ def test_one_classifier_gives_what_embed_gives(run, folder, found):
     options = ["--set", "predictions.path=y.parquet", "--set", "families={}"]
     status, _, err = run("run", "few.toml", "--out", "one", *options)
     assert status == 0, err
-    run("embed", "y.parquet", "--out", "two", "-k", 2, "--dim", 3, "--bootstraps", 5)
+    run("embed", "y.parquet", "--out", "two", "--embedder", "diffusion", "-k", 2, "--dim", 3, "--bootstraps", 5)
     for name in ("embedding.txt", "similarity_matrix.csv", "pairs.npz"):
         assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes()
     assert not (folder / "one" / "models").exists()

@@ -259,7 +259,7 @@ def test_intervals_from_counts_have_the_bytes_of_those_from_predictions(predicti
     assert "; 6 replicates" in run("count", tmp_path / "counts.npz", "--out", tmp_path / "again.npz")[1]
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "counts.npz").read_bytes()
     save_predictions(predictions, tmp_path / "all.parquet")
-    options = ("--bootstraps", 6, "--dim", 3)
+    options = ("--bootstraps", 6, "--embedder", "diffusion", "--dim", 3)
     for given, folder in (("counts.npz", "from_counts"), ("all.parquet", "from_predictions")):
         status, _, err = run("embed", tmp_path / given, "--out", tmp_path / folder, *options)
         assert (status, "no interval" in err) == (0, False)

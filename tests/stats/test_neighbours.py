@@ -108,7 +108,7 @@ def test_a_result_of_many_classes(tmp_path, run, monkeypatch):
     assert run("report", out)[0] == 0
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == written
 
-    status, _, stderr = run("embed", tmp_path / "counts.npz", "--out", tmp_path / "other")
+    status, _, stderr = run("embed", tmp_path / "counts.npz", "--out", tmp_path / "other", "--embedder", "diffusion")
     assert (status, "Choose ppmi, balanced or skipgram" in stderr) == (2, True)
     status, _, stderr = run(
         "embed", tmp_path / "counts.npz", "--out", tmp_path / "other", *options, "--reference", "wordnet"

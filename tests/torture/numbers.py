@@ -41,7 +41,7 @@ def scores(generator: np.random.Generator) -> Iterator[tuple[str, np.ndarray, bo
             ("all equal logits", True, np.full((rows, classes), -3.5)),
             ("all zero", False, np.zeros((rows, classes))),
             ("one-hot", False, one_hot),
-            ("one-hot logits", True, one_hot),
+            ("one-hot logits", True, one_hot * 3),
             ("one-hot, huge logits", True, one_hot * 1e308),
             ("opposite, huge logits", True, one_hot * 2e308 - 1e308 if classes < 2 else (one_hot * 2 - 1) * 1.7e308),
             ("tied", False, tied),
@@ -102,7 +102,7 @@ def refused_scores() -> Iterator[tuple[str, np.ndarray]]:
             wrong[1, 1] = value
             yield f"{what}, {kind}", wrong
     yield "complex", sound + 0j
-    yield "objects", sound.astype(object)
+    yield "objects", np.full(sound.shape, {}, object)
     yield "texts", sound.astype(str)
     yield "dates", np.array([[1, 2], [3, 4]], "M8[s]")
     yield "whole numbers that float64 takes for equal", np.array([[2**60, 2**60 + 1], [1, 0]])

@@ -24,7 +24,7 @@ def test_the_reference_itself():
 @pytest.mark.parametrize(("what", "scores"), [pytest.param(*each, id=each[0]) for each in refused_scores()])
 @pytest.mark.parametrize("logits", [False, True])
 def test_what_is_no_score_is_refused(what, scores, logits):
-    with pytest.raises(ConfembError, match="must be real numbers|must be finite|cannot hold exactly"):
+    with pytest.raises(ConfembError, match="must be real numbers|must be finite|cannot hold exactly|are not an array"):
         predictions_from_scores(scores, np.array([0, 1]), ["a", "b"], k=1, logits=logits)
 
 

@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +52,13 @@ def _cache_readers(scratch: Path) -> list[Reader]:
 
 def _part_readers() -> list[Reader]:
     from confemb.cli.commands.words import _lines
-    from confemb.spaces.captions.features import _load
-    from confemb.spaces.lab.pictures import _load_part as lab_part
-    from confemb.spaces.words.visual import _load_part as words_part
+    from confemb.spaces.lab.pictures import _ARRAYS as OF_PICTURES
+    from confemb.spaces.parts import PartStore
+    from confemb.spaces.words.visual import _ARRAYS as OF_WORDS
     from confemb.support.part_files import ABOUT, made_by
+
+    def part(path: Path, names: Sequence[str]) -> object:
+        return PartStore(path.parent, names).load(path.stem, whole=lambda arrays: True)
 
     vectors = np.ones((2, 3), np.float32)
     of_pictures = npz(vectors=vectors, rows=np.array([0, 2]), reasons=np.array(["", "broken", ""]))
@@ -66,9 +69,9 @@ def _part_readers() -> list[Reader]:
         skipped=np.array([["a", "b", "c"]]),
     )
     return [
-        Reader("part of features", "p.npy", (npy(vectors),), lambda path: _load(path, 2)),
-        Reader("part of picture vectors, NPZ", "p.npz", (of_pictures,), lambda path: lab_part(path, range(3))),
-        Reader("part of word vectors, NPZ", "k-000000.npz", (of_words,), lambda path: words_part(path.parent, "k", 0)),
+        Reader("part of features", "p.npy", (npy(vectors),), lambda path: part(path, ["features"])),
+        Reader("part of picture vectors, NPZ", "p.npz", (of_pictures,), lambda path: part(path, OF_PICTURES)),
+        Reader("part of word vectors, NPZ", "k-000000.npz", (of_words,), lambda path: part(path, OF_WORDS)),
         Reader(
             "manifest of word vectors",
             f"v.bin{ABOUT}",
