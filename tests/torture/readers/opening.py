@@ -37,7 +37,7 @@ OF_MODULES = {
 # Reached only by `fresh` readers, see `all_readers`.
 FRESH = {
     "classifiers/adapters/onnx.py:_open",
-    "spaces/captions/space.py:JointSpace.load",
+    "spaces/captions/space.py:JointSpace._read",
     "spaces/captions/space.py:_read_captions",
     "datasets/tfds_source.py:_check_files",
 }
@@ -48,7 +48,7 @@ EXPORTED = "tests/classifiers/models/test_model_families.py changes its files"
 ORBAX = "Orbax reads its own checkpoints; tests/networks/training/test_loop.py damages them"
 NOT_FUZZED = {
     "stats/count_replicates.py:CountReplicates.save": "it writes",
-    "spaces/captions/run.py:train_captions": OWN_TEXT,
+    "spaces/captions/run.py:_train_captions": OWN_TEXT,
     "classifiers/adapters/huggingface.py:HuggingFaceClassifier.load": TRANSFORMERS,
     "classifiers/models/transformers_models.py:_configuration": TRANSFORMERS,
     "classifiers/models/transformers_models.py:_open_audio": TRANSFORMERS,
@@ -68,7 +68,10 @@ NOT_FUZZED = {
     "networks/training/distributed.py:Team.share_file": OWN_TEXT,
     "networks/pretrained/keras_h5.py:answer": "it runs in the process that read_keras_h5 starts",
     "support/locks.py:alone_in": "a folder is opened to lock it",
+    "support/output_folder.py:Mover._parent": "a folder is opened, so that no link is followed",
+    "support/part_files.py:_refuse_others": "it looks whether the file is that of the manifest, which is tried",
     "references/cifar10h.py:canonical_labels": OWN_TEXT,
+    "reporting/explorer/page.py:_read": OWN_TEXT,
     "reporting/html.py:_read": OWN_TEXT,
     "result/result.py:Result.frame": OWN_TEXT,
     "reporting/style.py:_with_fewer_colours": OWN_TEXT,

@@ -143,6 +143,7 @@ def texts_readers() -> list[Reader]:
     from confemb.records.class_cells import load_class_names
     from confemb.spaces.words.judgements import load_judgements
     from confemb.spaces.words.sources import TablePictures
+    from confemb.studies.hierarchy.formats import read_tree
 
     shipped = Path(__file__).parents[3] / "experiments"
     experiments = tuple((shipped / f"{name}.toml").read_bytes() for name in ("paper_cifar10_full", "imagenet_resnet50"))
@@ -162,7 +163,38 @@ def texts_readers() -> list[Reader]:
         Reader("--set KEY=VALUE", "set.txt", (b"training.epochs=2", b"embedding.dim=[1, {a = 2}]"), _override),
         Reader("judgements of words", "men.txt", (b"sun sunlight 50.0\nautomobile car 50\n",), load_judgements),
         Reader("table of pictures", "t.tsv", (table,), TablePictures),
+        *(
+            Reader(f"tree, {kind}", name, (content,), lambda path: read_tree(path, ("cat", "dog", "ship")))
+            for kind, name, content in (
+                ("Newick", "t.nwk", b"((cat:0.1,dog:0.1)pets:0.5,'ship':0.6);"),
+                (
+                    "JSON",
+                    "t.json",
+                    b'{"children": [{"children": [{"name": "cat"}, {"name": "dog"}]}, {"name": "ship"}]}',
+                ),
+                ("CSV", "t.csv", b"class,cut_2\ncat,pets\ndog,pets\nship,things\n"),
+            )
+        ),
+        Reader("texts of the explorer, CSV", "t.csv", (b"id,text\na,one\nb,two\n",), _explorer_texts),
+        Reader("predictions in parts, CSV", "p.csv", (b"label,top1,top2\na,a,b\nb,a,b\n" * 2,), _in_parts),
     ]
+
+
+def _explorer_texts(path: Path) -> object:
+    from confemb.result.explore import _texts
+
+    return _texts(small_predictions(4), path)
+
+
+def _in_parts(path: Path) -> object:
+    from confemb.records.prediction_files import load_predictions
+    from confemb.stats import csv_chunks
+
+    from_size, csv_chunks.STREAMED_FROM = csv_chunks.STREAMED_FROM, 0
+    try:
+        return list(csv_chunks.open_csv_chunks(path, load_predictions) or ())
+    finally:
+        csv_chunks.STREAMED_FROM = from_size
 
 
 def _override(path: Path) -> object:
