@@ -101,6 +101,20 @@ def explore(source: str | Path, other: str | Path | None = None, options: Explor
     return render_explorer(first, restricted(second, common), comparison, budget=options.budget)
 
 
+def explore_record(record: AnalysisRecord, options: ExploreOptions | None = None) -> ExplorerPage:
+    """Return the explorer of an analysis in memory; `options.split` and `class_names` are for files only.
+
+    Raises:
+        ConfembError: pictures or texts that are missing.
+    """
+    options = options or ExploreOptions()
+    result = replace(record, title=options.title or record.title, item=options.item or record.item)
+    experiment = record.provenance.get("experiment")
+    embedder = str(record.provenance.get("stages", {}).get("embed", {}).get("embedder", ""))
+    opened = _Opened(result, record.title, embedder, experiment if isinstance(experiment, dict) else None)
+    return render_explorer(_data(opened, options), budget=options.budget)
+
+
 # ---- opening ---------------------------------------------------------------------------------------------------------
 
 

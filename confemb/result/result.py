@@ -24,6 +24,10 @@ from confemb.support.progress import Display
 if TYPE_CHECKING:
     import pandas as pd
 
+    from confemb.reporting.explorer.page import ExplorerPage
+    from confemb.result.explore import ExploreOptions
+    from confemb.result.plots import ResultPlots
+
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Result(AnalysisRecord):
@@ -75,6 +79,26 @@ class Result(AnalysisRecord):
         table = pd.read_csv(io.StringIO(similarities_csv(self.analysis)), keep_default_na=False, na_values=[""])
         return table.sort_values("cosine", ascending=False, kind="stable", ignore_index=True)
 
+    @property
+    def plot(self) -> "ResultPlots":
+        """The figures of the report: `plot.heatmap()`, `plot.map()`, `plot.tree()` return Matplotlib axes."""
+        from confemb.result.plots import ResultPlots
+
+        return ResultPlots(self.analysis)
+
+    def explore(self, options: "ExploreOptions | None" = None) -> "ExplorerPage":
+        """Return one offline page to click through; a notebook shows it, its `html` can be written to a file.
+
+        Args:
+            options: pictures, texts, title, budget; see `confemb.result.explore.ExploreOptions`.
+
+        Raises:
+            ConfembError: pictures or texts that are missing.
+        """
+        from confemb.result.explore import explore_record
+
+        return explore_record(self, options)
+
     def save(self, folder: str | os.PathLike[str], *, display: Display | None = None) -> Path:
         """Write the result with its report (tables, figures, report.html) into a folder, whole or not at all.
 
@@ -84,6 +108,18 @@ class Result(AnalysisRecord):
         with writing(folder, experiment="experiment" in self.provenance) as draft:
             save_analysis(self, draft, display=display)
         return Path(folder)
+
+    def _repr_html_(self) -> str:
+        """Show the result in a notebook: what it is, what it found, and its strongest pairs."""
+        from html import escape
+
+        from confemb.reporting.findings import finding
+
+        pairs = self.frame().iloc[:, :3].head(10)
+        found = "".join(f"<p>{escape(sentence)}</p>" for sentence in finding(self.analysis))
+        return (
+            f"<p><b>{escape(repr(self))}</b></p>{found}{pairs.to_html(index=False, float_format='%.2f', escape=True)}"
+        )
 
     def __repr__(self) -> str:
         """Say what it is of and by which embedder, in one line."""

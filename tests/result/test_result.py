@@ -151,3 +151,30 @@ def test_a_folder_of_another_kind_is_refused(result, tmp_path):
     with pytest.raises(ConfembError, match="holds the result of an experiment; choose another folder"):
         result.save(tmp_path)
     assert contents(tmp_path) == {"manifest.json": b'{"confemb": "0.1.0", "experiment": {}, "stages": {}}'}
+
+
+def test_a_result_shows_itself_in_a_notebook(result):
+    shown = result._repr_html_()
+    assert "4 classes, 360 pairs" in shown
+    assert shown.count("<tr") == 7
+    hostile = dataclasses.replace(result, title="<script>alert(1)</script>")
+    assert "<script" not in hostile._repr_html_()
+
+
+def test_its_figures_are_axes_that_show_its_values(result):
+    order = result.analysis.seriation.order
+    image = result.plot.heatmap().collections[0].get_array().reshape(4, 4)
+    values = result.similarity.values[np.ix_(order, order)]
+    apart = ~np.eye(4, dtype=bool)
+    np.testing.assert_allclose(np.asarray(image)[apart], values[apart], atol=1e-6)
+    assert set(NAMES) <= {text.get_text() for text in result.plot.map().texts}
+    labels = [text.get_text() for axis in (result.plot.tree().yaxis, result.plot.tree().xaxis) for text in
+              axis.get_ticklabels()]  # fmt: skip
+    assert set(NAMES) <= set(labels)
+
+
+def test_its_explorer_is_a_page_of_its_classes(result):
+    page = result.explore()
+    assert page.html.startswith("<!doctype html")
+    assert "Four classes" in page.html
+    assert page._repr_html_().startswith("<iframe")
