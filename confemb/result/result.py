@@ -117,9 +117,7 @@ class Result(AnalysisRecord):
 
         pairs = self.frame().iloc[:, :3].head(10)
         found = "".join(f"<p>{escape(sentence)}</p>" for sentence in finding(self.analysis))
-        return (
-            f"<p><b>{escape(repr(self))}</b></p>{found}{pairs.to_html(index=False, float_format='%.2f', escape=True)}"
-        )
+        return f"<p><b>{escape(repr(self))}</b></p>{found}{pairs.to_html(index=False, float_format='{:.2f}'.format, escape=True)}"
 
     def __repr__(self) -> str:
         """Say what it is of and by which embedder, in one line."""
