@@ -116,8 +116,9 @@ class Result(AnalysisRecord):
         from confemb.reporting.findings import finding
 
         pairs = self.frame().iloc[:, :3].head(10)
+        table = pairs.to_html(index=False, float_format="{:.2f}".format, escape=True)
         found = "".join(f"<p>{escape(sentence)}</p>" for sentence in finding(self.analysis))
-        return f"<p><b>{escape(repr(self))}</b></p>{found}{pairs.to_html(index=False, float_format='{:.2f}'.format, escape=True)}"
+        return f"<p><b>{escape(repr(self))}</b></p>{found}{table}"
 
     def __repr__(self) -> str:
         """Say what it is of and by which embedder, in one line."""
