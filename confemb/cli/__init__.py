@@ -15,17 +15,18 @@ def main() -> None:
     from confemb.support.stopping import STATUS, STOPPED, Stopping, leave
 
     stopping = Stopping()
-    stopping.listen()
-    stopping.insist()
     status: object = 0
     try:
+        # From here on a signal raises KeyboardInterrupt, wherever it comes.
+        stopping.listen()
+        stopping.insist()
         from confemb.cli.app import main as run
 
         run(stopping)
     except SystemExit as stop:
         status = stop.code
     except KeyboardInterrupt:
-        # While the command's modules were imported.
+        # Before the command began, while its modules were imported.
         import os
 
         os.write(2, f"{STOPPED}\n".encode())
