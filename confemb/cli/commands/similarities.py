@@ -1,6 +1,5 @@
 """The command `similar`: the nearest classes in a finished result."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,9 +9,7 @@ from confemb.cli.commands.printing import note, say
 from confemb.support.errors import shown
 
 if TYPE_CHECKING:
-    from confemb.records.similarity import SimilarityMatrix
-    from confemb.stats.groups import TwoValues
-    from confemb.stats.intervals import SimilarityInterval, Source
+    from confemb.analysis.record import AnalysisRecord
 
 
 def similar(
@@ -22,16 +19,24 @@ def similar(
 ) -> None:
     """Print the classes nearest to one, with the interval over each source of uncertainty."""
     from confemb.analysis.caveats import isolated
+    from confemb.result.folder import read_analysis
+    from confemb.stats.groups import two_values
+    from confemb.stats.seeds import summarise_runs
+    from confemb.stats.uncertainty import intervals_by_source
 
-    nearest = nearest_of_many(folder, class_name, top)
+    # Read once: another run may write the next result meanwhile.
+    record = read_analysis(folder)
+    nearest = nearest_of_many(record, class_name, top)
     if nearest is not None:
         lines = [(shown(name), cosine) for name, cosine in nearest]
         width = max(len(name) for name, _ in lines)
         for name, cosine in lines:
             say(f"{name:<{width}}  {cosine:+.3f}")
         return
-    similarity, intervals, two = result_uncertainty(folder)
-    for sentence in first_sentences(folder):
+    summary = summarise_runs(record.runs)
+    similarity, two = summary.similarity, two_values(record.runs, summary.basins)
+    intervals = intervals_by_source(summary, len(record.runs), record.uncertainty)
+    for sentence in first_sentences(record, summary.rank_agreement):
         note(sentence)
     row = similarity.index(class_name)
     if class_name in isolated(similarity):
@@ -54,41 +59,19 @@ def similar(
         say(line)
 
 
-def first_sentences(folder: Path) -> list[str]:
-    """Return what a reader of a finished result must know before its first number, see `caveats`."""
+def first_sentences(record: "AnalysisRecord", rank_agreement: float) -> list[str]:
+    """Return what a reader of a result must know before its first number, see `caveats`."""
     from confemb.analysis.caveats import caveats
-    from confemb.result.folder import read_analysis
-    from confemb.stats.seeds import summarise_runs
 
-    record = read_analysis(folder)
     if record.from_classifier:
         return []
-    agreement = summarise_runs(record.runs).rank_agreement
     reliability = record.uncertainty.reliability
-    return caveats(record.counts, reliability, rank_agreement=agreement, note=record.note, item=record.item)
+    return caveats(record.counts, reliability, rank_agreement=rank_agreement, note=record.note, item=record.item)
 
 
-def nearest_of_many(folder: Path, class_name: str, top: int) -> list[tuple[str, float]] | None:
+def nearest_of_many(record: "AnalysisRecord", class_name: str, top: int) -> list[tuple[str, float]] | None:
     """Return (class, cosine) of those nearest where the classes are too many for a table of all pairs, else None."""
     from confemb.embedders.cooccurrence import MOST_CLASSES_IN_A_TABLE
-    from confemb.records.embedding import EmbeddingRuns
-    from confemb.result.folder import RUNS, check_result
 
-    check_result(folder)
-    runs = EmbeddingRuns.load(folder / RUNS)
-    return runs[0].analogy([class_name], top=top) if len(runs.class_names) > MOST_CLASSES_IN_A_TABLE else None
-
-
-def result_uncertainty(
-    folder: Path,
-) -> "tuple[SimilarityMatrix, dict[Source, SimilarityInterval], TwoValues | None]":
-    """Return a finished result's medians, its intervals by source, and both values where its runs form two groups."""
-    from confemb.result.folder import read_analysis
-    from confemb.stats.groups import two_values
-    from confemb.stats.seeds import summarise_runs
-    from confemb.stats.uncertainty import intervals_by_source
-
-    result = read_analysis(folder)
-    summary = summarise_runs(result.runs)
-    intervals = intervals_by_source(summary, len(result.runs), result.uncertainty)
-    return summary.similarity, intervals, two_values(result.runs, summary.basins)
+    many = len(record.runs.class_names) > MOST_CLASSES_IN_A_TABLE
+    return record.runs[0].analogy([class_name], top=top) if many else None

@@ -71,7 +71,6 @@ def results_readers(scratch: Path) -> list[Reader]:
     from confemb.analysis.examples import load_examples, save_examples
     from confemb.analysis.options import AnalysisOptions, ReportOptions
     from confemb.analysis.record import Examples
-    from confemb.cli.commands.similarities import result_uncertainty
     from confemb.embedders.options import EmbedderOptions
     from confemb.records.embedding import ClassEmbedding, EmbeddingRuns
     from confemb.records.pairs import PairCounts, count_pairs
@@ -110,9 +109,7 @@ def results_readers(scratch: Path) -> list[Reader]:
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
     def result(path: Path) -> object:
-        folder = path.parent
-        open_result(folder)
-        return result_uncertainty(folder)
+        return open_result(path.parent).similarity
 
     def beside(name: str) -> dict[str, bytes]:
         return {other: content for other, content in files.items() if other != name}
